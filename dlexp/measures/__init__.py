@@ -1,0 +1,1 @@
+"""Pure functions of a model and tensors: no config, no trainer, no input or output."""

@@ -1,0 +1,1 @@
+"""Neural networks: the MLP family, linear and random-feature models."""
