@@ -1,0 +1,1 @@
+"""The configuration: typed schema, value checks, identity of a run. Nothing here imports torch."""

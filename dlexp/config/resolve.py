@@ -1,0 +1,46 @@
+"""From Hydra's configuration to plain data: the resolvers that conf/ uses, and the way out of OmegaConf."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+
+from dlexp.config.identity import run_folder_name
+from dlexp.config.schema import Config
+
+DEFAULT_LOSSES = {"regression": "mse", "classification": "cross_entropy"}
+
+
+def conf_directory() -> Path:
+    """Return the folder of the YAML files: ``conf/`` of the checkout, or its copy in an installed package."""
+    package = Path(__file__).resolve().parents[1]
+    checkout = package.parent / "conf"
+    return checkout if (checkout / "train.yaml").exists() else package / "conf"
+
+
+def register() -> None:
+    """Make the schema and the resolvers known to Hydra and OmegaConf."""
+    ConfigStore.instance().store(name="schema", node=Config, provider="dlexp")
+    OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
+    OmegaConf.register_new_resolver(
+        "loss_for_task", lambda task: DEFAULT_LOSSES.get(task, "mse"), replace=True
+    )
+
+
+def to_plain(config: DictConfig) -> dict[str, Any]:
+    """Return a job's configuration, without Hydra's own node, as resolved plain data."""
+    plain: dict[str, Any] = {}
+    for key in config:
+        if key != "hydra":
+            value = config[key]
+            is_node = OmegaConf.is_config(value)
+            plain[str(key)] = (
+                OmegaConf.to_container(value, resolve=True, throw_on_missing=True) if is_node else value
+            )
+    return plain
+
+
+def _run_folder(parent: str, *, _root_: DictConfig) -> str:
+    overrides = list(_root_.hydra.overrides.task)
+    return run_folder_name(to_plain(_root_), overrides, Path(parent))

@@ -1,0 +1,63 @@
+"""One call of the command: where its results go, how its jobs ended, what it shows meanwhile."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from dlexp.config.resolve import to_plain
+from dlexp.config.validation import find_problems
+from dlexp.sweeps.progress import Progress
+
+
+@dataclass
+class Ended:
+    """How one job ended: ``done``, ``diverged`` or ``failed``."""
+
+    label: str
+    status: str
+    error: str | None
+    log: Path
+
+
+@dataclass
+class Session:
+    """The state of one call, shared by Hydra's callback, the launcher and the command."""
+
+    folder: Path | None = None
+    is_sweep: bool = False
+    ended: list[Ended] = field(default_factory=list)
+    progress: Progress = field(default_factory=Progress)
+
+    @property
+    def unsuccessful(self) -> list[Ended]:
+        """The jobs that did not end as ``done``."""
+        return [job for job in self.ended if job.status != "done"]
+
+
+current = Session()
+"""Hydra builds its callbacks and launchers itself, so what they share cannot be passed to them."""
+
+
+def refuse(problems: list[str]) -> None:
+    """End the program with the problems of a configuration, one a line, if there are any."""
+    if problems:
+        raise SystemExit("\n".join(["The configuration cannot be run:", *(f"  {p}" for p in problems)]))
+
+
+class SessionCallback(Callback):
+    """Notes where results go; refuses a single job's wrong values before anything is made."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Check one job."""
+        refuse(find_problems(to_plain(config)))
+        current.folder = Path(os.path.abspath(config.hydra.run.dir))
+        current.progress.begin(1)
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Note the folder of a sweep, whose launcher checks its jobs."""
+        current.folder = Path(os.path.abspath(config.hydra.sweep.dir))
+        current.is_sweep = True

@@ -1,0 +1,1 @@
+"""From one configuration to one result: building, fitting, recording."""

@@ -1,0 +1,168 @@
+"""From a job's configuration to plain Python objects: the last place that sees a configuration."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import get_method, instantiate
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.loggers import Logger
+
+from dlexp.config.validation import ConfigError
+from dlexp.data.datamodule import SyntheticDataModule
+from dlexp.data.generators.fixed import does_draw_both_sets
+from dlexp.models.budget import widths_for_budget
+from dlexp.training.evaluation import Convergence, Evaluation
+from dlexp.training.hooks import reason_for_single_steps
+from dlexp.training.module import SupervisedModule, make_network
+from dlexp.training.plan import Blocks, Plan, count_steps, evenly_spaced_steps, log_spaced_steps
+from dlexp.training.recorder import Recorder
+from dlexp.training.result import Report
+
+
+@dataclass
+class Job:
+    """What one job needs to run."""
+
+    datamodule: SyntheticDataModule
+    module: SupervisedModule
+    trainer: Trainer
+    recorder: Recorder
+    single_steps_because: str | None
+
+
+def build(config: Mapping[str, Any], folder: Path, report: Report | None = None) -> Job:
+    """Build the objects of one job from its resolved, plain configuration.
+
+    Raises ``ConfigError`` if something that a ``_target_`` names cannot be made with the settings given.
+    """
+    datamodule = make_datamodule(config)
+    callbacks = make_callbacks(config)
+    loggers = make_loggers(config, folder)
+    recorder = Recorder(folder, loggers)
+    plan = make_plan(config, datamodule.order.steps_per_epoch)
+    single_steps_because = reason_for_single_steps(config["trainer"], callbacks)
+    in_blocks = single_steps_because is None
+    module = SupervisedModule(
+        network_settings(config),
+        loss=config["training"]["loss"],
+        optimizer={**config["optimizer"], "betas": list(config["optimizer"]["betas"])},
+        total_steps=plan.total_steps,
+        in_blocks=in_blocks,
+        plan=plan,
+        recorder=recorder,
+    )
+    if in_blocks:
+        measured = [
+            step
+            for callback in callbacks
+            if hasattr(callback, "due_steps")
+            for step in callback.due_steps(plan.total_steps, plan.steps_per_epoch)
+        ]
+        datamodule.blocks = Blocks(plan, measured)
+    stopping = config["training"]["stopping"]
+    convergence = Convergence(stopping["train_loss"], stopping["patience"], stopping["min_delta"])
+    settings = {key: value for key, value in config["trainer"].items() if value is not None}
+    # All blocks of a run are one Lightning epoch; without blocks Lightning counts epochs as users expect.
+    settings["max_epochs"] = 1 if in_blocks else settings.get("max_epochs", -1)
+    trainer = Trainer(
+        **settings,
+        callbacks=[Evaluation(plan, convergence, report), *callbacks],
+        logger=loggers or False,
+        default_root_dir=folder,
+        limit_val_batches=0,  # Evaluation does it, at the log points
+        log_every_n_steps=1,
+        enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    return Job(datamodule, module, trainer, recorder, single_steps_because)
+
+
+def find_build_problems(config: Mapping[str, Any]) -> list[str]:
+    """Return one sentence for each part of a configuration that cannot be made, without drawing any data."""
+    problems = []
+    for make in (make_datamodule, make_callbacks, lambda c: make_network(network_settings(c))):
+        try:
+            make(config)
+        except ValueError as error:
+            problems.append(str(error))
+        except (TypeError, ImportError, AttributeError) as error:
+            problems.append(f"model cannot be made: {error}.")
+    return problems
+
+
+def make_plan(config: Mapping[str, Any], steps_per_epoch: int) -> Plan:
+    """Return which steps a job takes and at which of them it is looked at."""
+    trainer, training = config["trainer"], config["training"]
+    total_steps = count_steps(steps_per_epoch, trainer["max_epochs"], trainer["max_steps"])
+    points = training["log_points"]
+    log_steps = (
+        log_spaced_steps(total_steps, points["per_decade"])
+        if points["spacing"] == "log"
+        else evenly_spaced_steps(total_steps, points["every_n_steps"])
+    )
+    check = training["stopping"]["check_every_n_steps"]
+    return Plan(total_steps, steps_per_epoch, frozenset(log_steps), check)
+
+
+def network_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings for ``make_network``: widths solved from the budget, keys left at None dropped."""
+    model, data = config["model"], config["data"]
+    settings = {
+        key: value for key, value in model.items() if value is not None and key not in ("budget", "options")
+    }
+    settings |= model["options"]
+    settings |= {"input_dim": data["input_dim"], "output_dim": data["output_dim"]}
+    if model["budget"] is not None:
+        settings["width"] = widths_for_budget(
+            model["budget"], model["depth"], data["input_dim"], data["output_dim"], model["bias"]
+        )
+    return settings
+
+
+def make_datamodule(config: Mapping[str, Any]) -> SyntheticDataModule:
+    """Return the data module; nothing is drawn yet."""
+    settings = dict(config["data"])
+    generator_settings = dict(settings.pop("generator"))
+    target = generator_settings.pop("_target_")
+    generator: Callable[..., Any] = _named("data.generator", target)
+    sizes = (1, 1) if does_draw_both_sets(generator) else (1,)
+    try:
+        inspect.signature(generator).bind(*sizes, None, **generator_settings)
+    except TypeError as error:
+        raise ConfigError(f"data.generator: {target} does not take these settings: {error}.") from None
+    return SyntheticDataModule(generator=functools.partial(generator, **generator_settings), **settings)
+
+
+def make_callbacks(config: Mapping[str, Any]) -> list[Callback]:
+    """Return the callbacks, in the order of the configuration."""
+    return [_instantiate(f"callbacks.{name}", settings) for name, settings in config["callbacks"].items()]
+
+
+def make_loggers(config: Mapping[str, Any], folder: Path) -> list[Logger]:
+    """Return the Lightning loggers, writing into the run's folder."""
+    return [
+        _instantiate(f"logger.{name}", {**settings, "save_dir": str(folder)})
+        for name, settings in config["logger"].items()
+    ]
+
+
+def _named(key: str, target: str) -> Any:
+    try:
+        return get_method(target)
+    except (ImportError, ValueError) as error:
+        raise ConfigError(f"{key}._target_={target} is not allowed: {error}.") from None
+
+
+def _instantiate(key: str, settings: Mapping[str, Any]) -> Any:
+    try:
+        return instantiate(settings)
+    except InstantiationException as error:
+        reason = error.__cause__ or error
+        raise ConfigError(f"{key} cannot be made: {reason}.") from error

@@ -1,0 +1,175 @@
+"""The LightningModule: a network, its loss, its optimizer; single steps or blocks of them."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+
+from dlexp.data.batches import BatchOrder
+from dlexp.data.datamodule import SyntheticDataModule, Tensors
+from dlexp.measures.functional import Loss
+from dlexp.seeding import make_generator
+from dlexp.training.losses import ERRORS, LOSSES
+from dlexp.training.optimizers import learning_rate_factor, make_optimizer
+from dlexp.training.plan import Block, Plan
+from dlexp.training.recorder import Recorder
+
+
+def make_network(settings: Mapping[str, Any]) -> nn.Module:
+    """Return the network that plain settings describe: ``_target_`` names the class, ``seed`` its weights.
+
+    The other settings are its arguments; ``generator``, drawn from the seed, is added. Raises ``ImportError``
+    or ``AttributeError`` if there is no such class and ``TypeError`` if it does not take these arguments.
+    """
+    arguments = {key: value for key, value in settings.items() if key not in ("_target_", "seed")}
+    module, _, name = settings["_target_"].rpartition(".")
+    network_class = getattr(importlib.import_module(module), name)
+    return cast(nn.Module, network_class(**arguments, generator=make_generator("model", settings["seed"])))
+
+
+class SupervisedModule(LightningModule):
+    """A network trained on one of dlexp's data modules.
+
+    A batch is either ``(x, y)``, one optimizer step in Lightning's ordinary way (with ``in_blocks=False``),
+    or a :class:`Block` of many steps, the same steps without Lightning's work between them. Both count their
+    steps in ``trainer.global_step`` and give the same numbers.
+
+    All arguments but ``plan`` and ``recorder`` are plain data and stored in checkpoints, so that
+    ``SupervisedModule.load_from_checkpoint(path)`` needs nothing else.
+
+    Args:
+        network: settings for :func:`make_network`.
+        loss: a key of ``LOSSES``.
+        optimizer: arguments of :func:`make_optimizer`, and ``schedule``.
+        total_steps: where the learning-rate schedule ends.
+        in_blocks: whether batches are blocks.
+        plan, recorder: what a fit needs; set by the builder.
+    """
+
+    tensors: Tensors
+    order: BatchOrder
+    plan: Plan
+    recorder: Recorder
+
+    def __init__(
+        self,
+        network: Mapping[str, Any],
+        *,
+        loss: str,
+        optimizer: Mapping[str, Any],
+        total_steps: int,
+        in_blocks: bool = False,
+        plan: Plan | None = None,
+        recorder: Recorder | None = None,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(ignore=["plan", "recorder"])
+        self.network = make_network(network)
+        self.loss_name = loss
+        self.loss_fn: Loss = LOSSES[loss]
+        self.optimizer_settings = {key: value for key, value in optimizer.items() if key != "schedule"}
+        self.schedule: str = optimizer.get("schedule", "constant")
+        self.total_steps = total_steps
+        self.automatic_optimization = not in_blocks
+        self.outcome = "running"  # then "completed", "converged" or "diverged"
+        if plan is not None:
+            self.plan = plan
+        if recorder is not None:
+            self.recorder = recorder
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the network's outputs (N, output_dim)."""
+        return cast(Tensor, self.network(x))
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Return the optimizer; outside blocks, with the schedule as Lightning steps it."""
+        optimizer = make_optimizer(self.network, **self.optimizer_settings)
+        if not self.automatic_optimization or self.schedule == "constant":
+            return optimizer
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: learning_rate_factor(self.schedule, step, self.total_steps)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_fit_start(self) -> None:
+        """Place the whole data set beside the network."""
+        datamodule = cast(SyntheticDataModule, self.trainer.datamodule)  # type: ignore[attr-defined]
+        self.tensors = datamodule.tensors(self.device, cast(torch.dtype, self.dtype))
+        self.order = datamodule.order
+
+    def training_step(self, batch: Block | tuple[Tensor, Tensor], batch_index: int) -> Tensor | None:
+        """Return the loss of one batch, or train through a block."""
+        if isinstance(batch, Block):
+            self.train_block(batch)
+            return None
+        x, y = batch
+        return self.loss_fn(self.network(x), y)
+
+    def train_block(self, block: Block) -> None:
+        """Take the optimizer steps ``block.start`` to ``block.stop - 1``."""
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        full_rates = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
+        network, loss_fn = self.network, self.loss_fn
+        for step in range(block.start, block.stop):
+            if self.schedule != "constant":
+                factor = learning_rate_factor(self.schedule, step, self.total_steps)
+                for group, rate in zip(optimizer.param_groups, full_rates, strict=True):
+                    group["lr"] = rate * factor
+            x, y = self._batch(step)
+            optimizer.zero_grad()
+            loss_fn(network(x), y).backward()
+            optimizer.step()
+        # What Lightning's own optimizer wrapper would have counted: trainer.global_step reads it.
+        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        for count in (progress.total, progress.current):
+            count.ready += block.stop - block.start
+            count.completed += block.stop - block.start
+
+    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
+        if self.order.is_full:
+            return self.tensors.x_train, self.tensors.y_train
+        epoch, index = divmod(step, self.order.steps_per_epoch)
+        if self._epoch_batches[0] != epoch:
+            rows = torch.cat(cast(list[Tensor], self.order.epoch(epoch, self.device)))
+            size = self.order.batch_size
+            # One gather an epoch: its batches are then views.
+            x, y = self.tensors.x_train[rows].split(size), self.tensors.y_train[rows].split(size)
+            self._epoch_batches = (epoch, list(zip(x, y, strict=True)))
+        return self._epoch_batches[1][index]
+
+    _epoch_batches: tuple[int, list[tuple[Tensor, Tensor]]] = (-1, [])
+
+    @property
+    def step(self) -> int:
+        """The number of optimizer steps taken."""
+        return self.trainer.global_step
+
+    def record(self, metrics: Mapping[str, float]) -> None:
+        """Log metrics at the present step, in the run's folder and in its loggers; callbacks call it."""
+        self.recorder.record(metrics, step=self.step, epoch=self.plan.epoch(self.step))
+
+    @torch.no_grad()
+    def evaluate(self, split: str) -> dict[str, Tensor]:
+        """Return the loss over the whole ``train`` or ``test`` set (for classes the error too), by metric."""
+        x, y = getattr(self.tensors, f"x_{split}"), getattr(self.tensors, f"y_{split}")
+        outputs = self.network(x)
+        metrics = {f"{split}/loss": self.loss_fn(outputs, y)}
+        if self.loss_name in ERRORS:
+            metrics[f"{split}/error"] = ERRORS[self.loss_name](outputs, y)
+        return metrics
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        """Log the test loss, for ``trainer.test(module, datamodule)``."""
+        x, y = batch
+        loss = self.loss_fn(self.network(x), y)
+        self.log("test/loss", loss, batch_size=len(x))
+        return loss
+
+    def predict_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        """Return the outputs of one batch."""
+        return cast(Tensor, self.network(batch[0]))
