@@ -13,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from dlexp.config.resolve import conf_directory, register, to_plain
+from dlexp.studies.table import shown_path, tensorboard_command
 from dlexp.sweeps import session
 
 
@@ -24,7 +25,8 @@ def train(config: DictConfig) -> float | None:
     runtime = HydraConfig.get()
     folder = Path(runtime.runtime.output_dir)
     result = run_job(to_plain(config), list(runtime.overrides.task), folder, state.progress.report)
-    state.ended.append(session.Ended(folder.name, result.status, result.error, folder / "train.log"))
+    log = folder / "train.log"
+    state.ended.append(session.Ended(folder.name, result.status, result.error, log, result.metrics))
     return result.metrics.get(config.objective)
 
 
@@ -35,31 +37,56 @@ def main() -> None:
     command: Any = hydra.main(version_base="1.3", config_path=str(conf_directory()), config_name="train")(
         train
     )
-    interrupted = 0
     try:
         command()
-    except Interrupted as interrupt:
-        interrupted = interrupt.exit_code
     except KeyboardInterrupt:
-        interrupted = 130
+        session.current.progress.end()
+        print(
+            "Interrupted: finished jobs are kept, and the same command goes on from there.", file=sys.stderr
+        )
+        sys.exit(143 if _terminated else 130)
     finally:
         session.current.progress.end()
-    sys.exit(interrupted or conclude(session.current))
+    sys.exit(conclude(session.current))
 
 
-class Interrupted(KeyboardInterrupt):
-    """SIGTERM, treated as Ctrl-C is: what is finished stays, what is running leaves no result."""
-
-    exit_code = 143
+_terminated = False
 
 
 def _on_sigterm(*_: Any) -> None:
-    raise Interrupted
+    """Treat SIGTERM as Ctrl-C: what is finished stays, what is running leaves no result."""
+    global _terminated
+    _terminated = True
+    raise KeyboardInterrupt
 
 
 def conclude(state: session.Session) -> int:
-    """Print what the jobs came to; return the exit code."""
+    """Print what the jobs came to, a line for each that is not done last; return the exit code."""
     if state.folder is None:  # --help, --cfg and the like ran no job
         return 0
-    print(state.ended)
+    if state.is_sweep:
+        _print_sweep(state.folder)
+    else:
+        _print_job(state)
+        for job in state.unsuccessful:
+            print(f"{job.status}: {job.label}: {job.error} ({shown_path(job.log)})", file=sys.stderr)
     return 1 if state.unsuccessful else 0
+
+
+def _print_sweep(folder: Path) -> None:
+    from dlexp.studies.results import rebuild
+    from dlexp.studies.runs import NoRunsError
+
+    try:
+        rebuild(folder).print()
+    except NoRunsError as error:
+        print(error, file=sys.stderr)
+
+
+def _print_job(state: session.Session) -> None:
+    for job in state.ended:
+        if job.status == "done":
+            values = "  ".join(f"{name} {value:.4g}" for name, value in sorted(job.metrics.items()))
+            print(f"{job.label}  {values}")
+        print(f"results: {shown_path(job.log.parent)}")
+        print(tensorboard_command(job.log.parent))

@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import is_dataclass
+from typing import Any, get_type_hints
+
+from dlexp.config.schema import Config, TrainerConfig
 
 ACTIVATIONS = ("relu", "tanh", "gelu", "erf", "sigmoid", "linear")
 PARAMETRIZATIONS = ("standard", "ntk", "mup")
@@ -21,7 +24,22 @@ def find_problems(config: Mapping[str, Any]) -> list[str]:
 
     Each sentence names the key, the value and what is allowed.
     """
+    unknown = list(_unknown_keys(config, Config, ""))
+    if unknown:  # with keys of another shape the other checks could stumble
+        return unknown
     return [*_data(config), *_model(config), *_optimizer(config), *_training(config), *_trainer(config)]
+
+
+def _unknown_keys(config: Mapping[str, Any], schema: type, prefix: str) -> Iterator[str]:
+    """Find keys that the schema does not have: Hydra adds them all the same when told to with ``+``."""
+    types = get_type_hints(schema)
+    for key, value in config.items():
+        if key not in types:
+            # Lightning's Trainer has more arguments than the schema lists; the builder knows which
+            if schema is not TrainerConfig:
+                yield f"{prefix}{key} is not a key of the configuration; allowed: {', '.join(types)}."
+        elif is_dataclass(types[key]) and isinstance(value, Mapping):
+            yield from _unknown_keys(value, types[key], f"{prefix}{key}.")
 
 
 Rule = tuple[str, Callable[[Any], bool], str]

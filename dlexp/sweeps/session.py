@@ -1,6 +1,7 @@
 """One call of the command: where its results go, how its jobs ended, what it shows meanwhile."""
 
 import os
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ class Ended:
     status: str
     error: str | None
     log: Path
+    metrics: dict[str, float]
 
 
 @dataclass
@@ -54,10 +56,22 @@ class SessionCallback(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check one job."""
         refuse(find_problems(to_plain(config)))
-        current.folder = Path(os.path.abspath(config.hydra.run.dir))
+        current.folder = _writable(config.hydra.run.dir)
         current.progress.begin(1)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Note the folder of a sweep, whose launcher checks its jobs."""
-        current.folder = Path(os.path.abspath(config.hydra.sweep.dir))
+        current.folder = _writable(config.hydra.sweep.dir)
         current.is_sweep = True
+
+
+def _writable(folder: str) -> Path:
+    """Return the folder, made if need be; ends the program with one sentence if nothing can be written."""
+    path = Path(os.path.abspath(folder))
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise SystemExit(f"Results cannot be written to {path}: {error.strerror}.") from None
+    return path

@@ -24,6 +24,17 @@ from dlexp.training.plan import Blocks, Plan, count_steps, evenly_spaced_steps, 
 from dlexp.training.recorder import Recorder
 from dlexp.training.result import Report
 
+SET_BY_BUILD = (
+    "callbacks",
+    "logger",
+    "default_root_dir",
+    "enable_checkpointing",
+    "enable_progress_bar",
+    "enable_model_summary",
+    "log_every_n_steps",
+    "limit_val_batches",
+)
+
 
 @dataclass
 class Job:
@@ -67,9 +78,11 @@ def build(config: Mapping[str, Any], folder: Path, report: Report | None = None)
         datamodule.blocks = Blocks(plan, measured)
     stopping = config["training"]["stopping"]
     convergence = Convergence(stopping["train_loss"], stopping["patience"], stopping["min_delta"])
-    settings = {key: value for key, value in config["trainer"].items() if value is not None}
+    settings = trainer_settings(config)
     # All blocks of a run are one Lightning epoch; without blocks Lightning counts epochs as users expect.
-    settings["max_epochs"] = 1 if in_blocks else settings.get("max_epochs", -1)
+    if in_blocks:
+        settings |= {"max_epochs": 1, "max_steps": -1}
+    settings.setdefault("max_epochs", -1)
     trainer = Trainer(
         **settings,
         callbacks=[Evaluation(plan, convergence, report), *callbacks],
@@ -87,7 +100,12 @@ def build(config: Mapping[str, Any], folder: Path, report: Report | None = None)
 def find_build_problems(config: Mapping[str, Any]) -> list[str]:
     """Return one sentence for each part of a configuration that cannot be made, without drawing any data."""
     problems = []
-    for make in (make_datamodule, make_callbacks, lambda c: make_network(network_settings(c))):
+    for make in (
+        make_datamodule,
+        make_callbacks,
+        trainer_settings,
+        lambda c: make_network(network_settings(c)),
+    ):
         try:
             make(config)
         except ValueError as error:
@@ -95,6 +113,20 @@ def find_build_problems(config: Mapping[str, Any]) -> list[str]:
         except (TypeError, ImportError, AttributeError) as error:
             problems.append(f"model cannot be made: {error}.")
     return problems
+
+
+def trainer_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of Lightning's Trainer that the configuration sets.
+
+    Raises ``ConfigError`` for one that Lightning does not have or that dlexp sets itself.
+    """
+    settings = {key: value for key, value in config["trainer"].items() if value is not None}
+    for key in settings:
+        if key not in inspect.signature(Trainer).parameters or key in SET_BY_BUILD:
+            raise ConfigError(
+                f"trainer.{key} is not an argument of Lightning's Trainer that can be set here."
+            )
+    return settings
 
 
 def make_plan(config: Mapping[str, Any], steps_per_epoch: int) -> Plan:

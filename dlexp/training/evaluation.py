@@ -53,7 +53,7 @@ class Evaluation(Callback):
     ) -> None:
         """Record the losses if this is a log point; check convergence if it is time to."""
         step = module.step
-        is_log_point = step in self.plan.log_steps
+        is_log_point = step in self.plan.log_steps and step != self._logged_step
         is_check = self.plan.is_check(step)
         is_epoch_end = module.automatic_optimization and step % self.plan.steps_per_epoch == 0
         if is_log_point or is_check or is_epoch_end:

@@ -51,13 +51,13 @@ def run_job(
             overrides=list(overrides),
             versions=dict(library_versions()),
         )
+        from dlexp.training.fit import fit  # takes seconds the first time, which are not the job's
+
         start = time.perf_counter()
         try:
             problems = find_problems(config)
             if problems:
                 raise ConfigError("\n".join(problems))
-            from dlexp.training.fit import fit
-
             fit(config, folder, result, report)
         except Exception as error:
             log.error("failed:\n%s", traceback.format_exc())

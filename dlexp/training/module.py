@@ -9,14 +9,14 @@ from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from dlexp.data.batches import BatchOrder
 from dlexp.data.datamodule import SyntheticDataModule, Tensors
 from dlexp.measures.functional import Loss
 from dlexp.seeding import make_generator
 from dlexp.training.losses import ERRORS, LOSSES
-from dlexp.training.optimizers import learning_rate_factor, make_optimizer
+from dlexp.training.optimizers import make_optimizer
 from dlexp.training.plan import Block, Plan
 from dlexp.training.recorder import Recorder
+from dlexp.training.steps import Batches, Schedule, run_steps
 
 
 def make_network(settings: Mapping[str, Any]) -> nn.Module:
@@ -51,7 +51,7 @@ class SupervisedModule(LightningModule):
     """
 
     tensors: Tensors
-    order: BatchOrder
+    batches: Batches
     plan: Plan
     recorder: Recorder
 
@@ -72,8 +72,7 @@ class SupervisedModule(LightningModule):
         self.loss_name = loss
         self.loss_fn: Loss = LOSSES[loss]
         self.optimizer_settings = {key: value for key, value in optimizer.items() if key != "schedule"}
-        self.schedule: str = optimizer.get("schedule", "constant")
-        self.total_steps = total_steps
+        self.schedule = Schedule(optimizer.get("schedule", "constant"), max(total_steps, 1))
         self.automatic_optimization = not in_blocks
         self.outcome = "running"  # then "completed", "converged" or "diverged"
         if plan is not None:
@@ -88,18 +87,16 @@ class SupervisedModule(LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the optimizer; outside blocks, with the schedule as Lightning steps it."""
         optimizer = make_optimizer(self.network, **self.optimizer_settings)
-        if not self.automatic_optimization or self.schedule == "constant":
+        if not self.automatic_optimization or self.schedule.name == "constant":
             return optimizer
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate_factor(self.schedule, step, self.total_steps)
-        )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self.schedule.factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_fit_start(self) -> None:
         """Place the whole data set beside the network."""
         datamodule = cast(SyntheticDataModule, self.trainer.datamodule)  # type: ignore[attr-defined]
         self.tensors = datamodule.tensors(self.device, cast(torch.dtype, self.dtype))
-        self.order = datamodule.order
+        self.batches = Batches(self.tensors.x_train, self.tensors.y_train, datamodule.order)
 
     def training_step(self, batch: Block | tuple[Tensor, Tensor], batch_index: int) -> Tensor | None:
         """Return the loss of one batch, or train through a block."""
@@ -113,36 +110,12 @@ class SupervisedModule(LightningModule):
         """Take the optimizer steps ``block.start`` to ``block.stop - 1``."""
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
-        full_rates = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
-        network, loss_fn = self.network, self.loss_fn
-        for step in range(block.start, block.stop):
-            if self.schedule != "constant":
-                factor = learning_rate_factor(self.schedule, step, self.total_steps)
-                for group, rate in zip(optimizer.param_groups, full_rates, strict=True):
-                    group["lr"] = rate * factor
-            x, y = self._batch(step)
-            optimizer.zero_grad()
-            loss_fn(network(x), y).backward()
-            optimizer.step()
+        run_steps(self.network, self.loss_fn, optimizer, self.schedule, self.batches, *block)
         # What Lightning's own optimizer wrapper would have counted: trainer.global_step reads it.
         progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
         for count in (progress.total, progress.current):
             count.ready += block.stop - block.start
             count.completed += block.stop - block.start
-
-    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
-        if self.order.is_full:
-            return self.tensors.x_train, self.tensors.y_train
-        epoch, index = divmod(step, self.order.steps_per_epoch)
-        if self._epoch_batches[0] != epoch:
-            rows = torch.cat(cast(list[Tensor], self.order.epoch(epoch, self.device)))
-            size = self.order.batch_size
-            # One gather an epoch: its batches are then views.
-            x, y = self.tensors.x_train[rows].split(size), self.tensors.y_train[rows].split(size)
-            self._epoch_batches = (epoch, list(zip(x, y, strict=True)))
-        return self._epoch_batches[1][index]
-
-    _epoch_batches: tuple[int, list[tuple[Tensor, Tensor]]] = (-1, [])
 
     @property
     def step(self) -> int:

@@ -65,7 +65,8 @@ class Blocks:
     def __init__(self, plan: Plan, measured_steps: Iterable[int] = ()) -> None:
         checks = range(plan.check_every_n_steps, plan.total_steps, plan.check_every_n_steps)
         looked_at = {*plan.log_steps, *checks, *measured_steps, plan.total_steps}
-        self.boundaries = sorted(step for step in looked_at if 0 < step <= plan.total_steps)
+        # Of a run without steps one empty block is left: Lightning calls no hook if it has no batch.
+        self.boundaries = sorted(s for s in looked_at if 0 < s <= plan.total_steps) or [0]
 
     def __len__(self) -> int:
         return len(self.boundaries)

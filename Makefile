@@ -1,0 +1,47 @@
+# make study   sets up and runs the main job: five widths, a table, a figure, TensorBoard runs
+# make test    sets up and runs lint, types and tests
+# make test-all also the heavy tests; make peers adds the independent libraries that some of them compare with
+# make format  rewrites the code in the project's style; make clean removes .venv and caches, not outputs/
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+JOBS ?= 2
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: study test test-all lint peers format clean
+.DEFAULT_GOAL := test
+
+study: $(INSTALLED)
+	$(BIN)/python scripts/train.py -m model.width=1,2,5,50,200
+
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+
+test-all: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m "slow or not slow"
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check dlexp scripts tests
+	$(BIN)/ruff format --check dlexp scripts tests
+	$(BIN)/mypy
+
+# Without their dependencies: both ask for torchvision, which exists for CUDA builds of torch only.
+peers: $(INSTALLED)
+	$(BIN)/pip install -qq --no-deps -r requirements-peers.txt
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix dlexp scripts tests
+	$(BIN)/ruff format dlexp scripts tests
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version); the first time takes two minutes or so."
+	@$(PYTHON) -m venv $(VENV)
+	@echo "Installing dlexp and the versions pinned in constraints.txt ..."
+	@$(BIN)/pip install -qq -c constraints.txt -e '.[dev]'
+	@touch $@
+	@echo "Done."
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Lightning callbacks that call measures on a schedule; their names are those of the measures."""

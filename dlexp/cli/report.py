@@ -1,0 +1,38 @@
+"""``python scripts/report.py outputs/NAME``: make tables and figures of a folder of runs anew from disk."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from os import PathLike
+
+from dlexp.studies.results import read, rebuild
+from dlexp.studies.runs import NoRunsError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Rebuild and print a folder's results; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="report.py",
+        description="Make runs.csv, summary.csv and the figures of a folder of runs anew, and print the "
+        "table. Works at any time, also while a sweep runs.",
+    )
+    parser.add_argument("folder", help="a sweep's folder, such as outputs/NAME")
+    return report(parser.parse_args(arguments).folder)
+
+
+def report(folder: str | PathLike[str]) -> int:
+    """Rebuild a folder's results and print them; return the exit code, with one sentence if it is not 0.
+
+    What can be read is shown also where nothing can be written: a read-only folder, a full disk.
+    """
+    try:
+        results = rebuild(folder)
+    except NoRunsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        read(folder).print()
+        print(f"Nothing could be written in {folder}: {error.strerror or error}.", file=sys.stderr)
+        return 1
+    results.print()
+    return 0

@@ -1,0 +1,94 @@
+"""Per-layer features: what each module of a network puts out on given inputs."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from dlexp.measures.functional import require_deterministic
+
+Hook = Callable[[nn.Module, tuple[object, ...], object], None]
+
+
+def leaf_modules(model: nn.Module) -> list[str]:
+    """Return the names of the modules without submodules, in the order of ``model.named_modules()``."""
+    return [
+        name
+        for name, module in model.named_modules()
+        # A parametrised weight (weight_norm and the like) is a submodule, but not a layer.
+        if "parametrizations" not in name.split(".")
+        and all(child == "parametrizations" for child, _ in module.named_children())
+    ]
+
+
+def nonlinear_modules(model: nn.Module) -> list[str]:
+    """Return the names of the leaf modules without parameters: activations, pooling and the like."""
+    modules = dict(model.named_modules())
+    return [name for name in leaf_modules(model) if next(modules[name].parameters(), None) is None]
+
+
+def layer_features(
+    model: nn.Module, x: Tensor, *, layers: Sequence[str] | None = None, chunk_size: int | None = None
+) -> dict[str, Tensor]:
+    """Return the output of each named module on the inputs x (N, ...) as a matrix (N, features).
+
+    Forward hooks record the outputs, as copies, for a later in-place activation would overwrite them; the
+    hooks are removed afterwards, also if the model fails. ``layers`` are names as in
+    ``model.named_modules()`` ("" is the model itself); default :func:`leaf_modules`. The result has the
+    order of ``layers`` and no gradients. ``chunk_size`` bounds the number of inputs in one forward pass
+    (default: all).
+
+    Raises ``ValueError`` for an unknown name, a module that one forward pass calls never or more than once,
+    an output that is not a tensor with N rows, and a model that is random in training mode.
+    """
+    require_deterministic(model)
+    if x.ndim == 0 or len(x) == 0:
+        raise ValueError(f"x has the shape {tuple(x.shape)}; allowed: (N, ...) with N >= 1")
+    if chunk_size is not None and chunk_size < 1:
+        raise ValueError(f"chunk_size={chunk_size} holds no inputs; allowed: 1 or more, or None")
+    modules = dict(model.named_modules())
+    names = leaf_modules(model) if layers is None else list(layers)
+    for name in names:
+        if name not in modules:
+            raise ValueError(
+                f"layers names {name!r}, which {type(model).__name__} has not; allowed: {[*modules]}"
+            )
+    pieces: dict[str, list[Tensor]] = {name: [] for name in names}
+    for chunk in x.split(chunk_size or len(x)):
+        for name, output in _record(model, chunk, {name: modules[name] for name in names}).items():
+            pieces[name].append(output)
+    return {name: torch.cat(outputs) for name, outputs in pieces.items()}
+
+
+def _record(model: nn.Module, x: Tensor, modules: dict[str, nn.Module]) -> dict[str, Tensor]:
+    calls: dict[str, list[object]] = {name: [] for name in modules}
+
+    def recorder(name: str) -> Hook:
+        def hook(module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
+            calls[name].append(output.detach().clone() if isinstance(output, Tensor) else output)
+
+        return hook
+
+    handles = []
+    try:
+        for name, module in modules.items():
+            handles.append(module.register_forward_hook(recorder(name)))
+        with torch.no_grad():
+            model(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {name: _rows(name, outputs, len(x)) for name, outputs in calls.items()}
+
+
+def _rows(name: str, outputs: list[object], n: int) -> Tensor:
+    if len(outputs) != 1:
+        raise ValueError(
+            f"module {name!r} is called {len(outputs)} times in one forward pass; "
+            "allowed: once (name other modules in layers)"
+        )
+    output = outputs[0]
+    if not isinstance(output, Tensor) or output.ndim == 0 or len(output) != n:
+        kind = f"a tensor {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
+        raise ValueError(f"module {name!r} returns {kind} for {n} inputs; allowed: a tensor with {n} rows")
+    return output.reshape(n, -1)

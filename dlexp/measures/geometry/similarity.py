@@ -1,0 +1,95 @@
+"""Centred kernel alignment (CKA) with linear kernels between the features of two layers or two networks."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+def linear_cka(x: Tensor, y: Tensor, *, debiased: bool = True) -> float:
+    """Return ``HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L))`` for the kernels K = x x^T and L = y y^T.
+
+    1 for features that differ by an orthogonal map, a scale and a shift. The debiased form uses the
+    unbiased estimator of HSIC (Song et al. 2012) and is about 0 for independent features. The biased
+    form (Kornblith et al. 2019), ``|xc^T yc|^2 / (|xc^T xc| |yc^T yc|)`` in Frobenius norms with
+    centred features, is large for any features as soon as P is not small against N: .667 for independent
+    Gaussians with N = 100, P = 200.
+
+    NaN where a kernel is constant, so that nothing can be aligned. Shapes: ``x`` (N, P), ``y`` (N, Q). Raises
+    ``ValueError`` for other shapes, features that are not finite, and N < 4 (debiased) or N < 2.
+    """
+    pair = [_centred("x", x, len(x), debiased), _centred("y", y, len(x), debiased)]
+    own = [_hsic(features, features, debiased) for features in pair]
+    # Features have unit norm here: below this lies the round-off of a constant kernel.
+    if min(own) <= 16 * torch.finfo(torch.float64).eps:
+        return math.nan
+    return _hsic(pair[0], pair[1], debiased) / math.sqrt(own[0] * own[1])
+
+
+def cka_matrix(
+    features: Mapping[str, Tensor], other: Mapping[str, Tensor] | None = None, *, debiased: bool = True
+) -> Tensor:
+    """Return the CKA of every layer with every layer, (layers, layers of ``other``), float64 on the CPU.
+
+    ``other`` is the same inputs' features in another network; default: the same network. See
+    :func:`linear_cka`.
+    """
+    columns = features if other is None else other
+    result = torch.empty(len(features), len(columns), dtype=torch.float64)
+    for i, x in enumerate(features.values()):
+        for j, y in enumerate(columns.values()):
+            if other is None and j < i:
+                result[i, j] = result[j, i]
+            else:
+                result[i, j] = linear_cka(x, y, debiased=debiased)
+    return result
+
+
+def cka_to_reference(
+    features: Mapping[str, Tensor], reference: Mapping[str, Tensor], *, debiased: bool = True
+) -> dict[str, float]:
+    """Return each layer's CKA with itself in the reference network, such as the one at initialisation.
+
+    Raises ``ValueError`` if the two have different layers; see :func:`linear_cka`.
+    """
+    if set(features) != set(reference):
+        raise ValueError(
+            f"features has the layers {[*features]}, reference {[*reference]}; allowed: the same"
+        )
+    return {name: linear_cka(x, reference[name], debiased=debiased) for name, x in features.items()}
+
+
+def _centred(name: str, features: Tensor, n: int, debiased: bool) -> Tensor:
+    least = 4 if debiased else 2
+    if features.ndim != 2 or features.numel() == 0 or len(features) != n or n < least:
+        raise ValueError(
+            f"{name} has the shape {tuple(features.shape)}; allowed: (N, P), the same N >= {least} for both"
+        )
+    if not bool(torch.isfinite(features).all()):
+        raise ValueError(f"{name} holds numbers that are not finite; allowed: finite numbers")
+    # CKA is free of scale: with entries and norms of order 1 no product overflows or underflows.
+    x = features.double()
+    x = x / x.abs().max().clamp_min(torch.finfo(torch.float64).tiny)
+    floor = 4 * torch.finfo(torch.float64).eps * x.norm()
+    x = x - x.mean(0)
+    norm = x.norm()
+    return x / norm if norm > floor else torch.zeros_like(x)
+
+
+def _hsic(x: Tensor, y: Tensor, debiased: bool) -> float:
+    """Return HSIC up to a factor of N alone, which cancels in CKA."""
+    n = len(x)
+    # |x^T y|^2 = sum of K o L: the smaller of the two matrices.
+    if x.shape[1] * y.shape[1] <= n * n:
+        product = (x.T @ y).square().sum()
+    else:
+        product = ((x @ x.T) * (y @ y.T)).sum()
+    if not debiased:
+        return product.item()
+    # The estimator of Song et al. 2012 without forming its K~ and L~ (K and L with zero diagonals). The
+    # features are centred, which leaves it unchanged, so the rows of K sum to 0 and those of K~ to -diag K.
+    k, m = x.square().sum(1), y.square().sum(1)
+    trace = product - k @ m
+    sums = k.sum() * m.sum() / ((n - 1) * (n - 2))
+    return (trace + sums - 2 / (n - 2) * (k @ m)).item()

@@ -1,0 +1,159 @@
+"""Minimum-norm solutions of least squares, and how far trained weights are from them (implicit bias)."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import jacrev
+
+from dlexp.measures.functional import (
+    functional_model,
+    parameter_vector,
+    require_deterministic,
+    require_memory,
+)
+
+
+class LinearSystem(NamedTuple):
+    """What a model linear in its parameters w fits: design (N K, P) @ w = targets (N K,)."""
+
+    design: Tensor
+    targets: Tensor
+
+
+class MinimumNormDistance(NamedTuple):
+    """Where weights w lie relative to the minimum-norm solution w* of a linear system (Euclidean norms)."""
+
+    distance: float  # |w - w*|
+    relative_distance: float  # |w - w*| / |w*|
+    norm_ratio: float  # |w| / |w*|
+    row_space_distance: float  # |P (w - w*)| with P the projection on the span of the rows of the design
+    null_space_norm: float  # |(I - P) w|: what the data do not see
+    distance_to_limit: float  # |w - (w* + (I - P) w0)|: from where gradient descent started at w0 ends
+
+
+def minimum_norm_solution(design: Tensor, targets: Tensor, *, rtol: float | None = None) -> Tensor:
+    """Return ``pinv(X) y``: of all w that minimise |X w - y|, the one of least norm.
+
+    Gradient descent from 0 converges to it. Singular values below ``rtol`` times the largest count as 0
+    (default max(N, P) eps). Shapes: ``design`` (N, P), ``targets`` (N,) or (N, K) -> (P,) or (P, K). Raises
+    ``ValueError`` for other shapes and numbers that are not finite.
+    """
+    _check_system(design, targets)
+    left, singular, right = _compact_svd(design, rtol)
+    coefficients = left.T @ targets
+    scale = singular if targets.ndim == 1 else singular[:, None]
+    return right.T @ (coefficients / scale)
+
+
+def null_space_part(design: Tensor, weights: Tensor, *, rtol: float | None = None) -> Tensor:
+    """Return ``(I - pinv(X) X) w``, the part of the weights that no row of the design sees.
+
+    Shapes: ``design`` (N, P), ``weights`` (P,) or (P, K) -> the same. Raises ``ValueError`` for other shapes.
+    """
+    _check_weights("weights", design, weights)
+    _, _, right = _compact_svd(design, rtol)
+    return weights - right.T @ (right @ weights)
+
+
+def gradient_descent_limit(design: Tensor, targets: Tensor, initial_weights: Tensor) -> Tensor:
+    """Return ``pinv(X) y + (I - pinv(X) X) w0``: where gradient descent on |X w - y|^2 from w0 converges.
+
+    The steps lie in the row space of X, so the null-space part of w0 stays as it was. Shapes: as
+    :func:`minimum_norm_solution`, ``initial_weights`` (P,) or (P, K) like the solution.
+    """
+    solution = minimum_norm_solution(design, targets)
+    _check_weights("initial_weights", design, initial_weights)
+    return solution + null_space_part(design, initial_weights)
+
+
+def minimum_norm_distance(
+    design: Tensor, targets: Tensor, weights: Tensor, initial_weights: Tensor | None = None
+) -> MinimumNormDistance:
+    """Return how far weights are from the minimum-norm solution, and from the limit of gradient descent.
+
+    ``initial_weights`` w0 default to 0, where the two are the same. A ratio to a solution of norm 0 is NaN or
+    infinite. Shapes: ``design`` (N, P), ``targets`` (N,) or (N, K), weights (P,) or (P, K). Raises
+    ``ValueError`` for other shapes and numbers that are not finite.
+    """
+    solution = minimum_norm_solution(design, targets)
+    start = torch.zeros_like(solution) if initial_weights is None else initial_weights
+    for name, value in (("weights", weights), ("initial_weights", start)):
+        if value.shape != solution.shape:
+            raise ValueError(
+                f"{name} has the shape {tuple(value.shape)}; allowed: {tuple(solution.shape)}, the solution's"
+            )
+    difference = weights - solution
+    unseen = null_space_part(design, weights)
+    norm = solution.norm()
+    return MinimumNormDistance(
+        distance=difference.norm().item(),
+        relative_distance=(difference.norm() / norm).item(),
+        norm_ratio=(weights.norm() / norm).item(),
+        row_space_distance=(difference - null_space_part(design, difference)).norm().item(),
+        null_space_norm=unseen.norm().item(),
+        distance_to_limit=(difference - null_space_part(design, start)).norm().item(),
+    )
+
+
+def linear_system(model: nn.Module, x: Tensor, y: Tensor) -> LinearSystem:
+    """Return the least-squares problem that a model linear in its trainable parameters solves on (x, y).
+
+    The design is the Jacobian of the outputs with respect to the parameters (their order is that of
+    ``functional.parameter_vector``), and what the model puts out at zero parameters (from frozen ones) is
+    taken off the targets. A linear layer, or a random-feature model whose first layer is frozen, is of this
+    kind.
+
+    Shapes: outputs and ``y`` (N, K). Raises ``ValueError`` for a model that is not linear in its parameters
+    or is random in training mode, and for other shapes; ``MemoryError`` if the Jacobian would not fit.
+    """
+    require_deterministic(model)
+    outputs = functional_model(model)
+    weights = parameter_vector(model)
+    zero = torch.zeros_like(weights)
+    with torch.no_grad():
+        offset = outputs(zero, x)
+        if offset.shape != y.shape:
+            raise ValueError(f"y has the shape {tuple(y.shape)}; allowed: the outputs' {tuple(offset.shape)}")
+        require_memory(
+            2 * offset.numel() * weights.numel() * weights.element_size(), x.device, "the outputs' Jacobian"
+        )
+        jacobian: Tensor = jacrev(outputs)(zero, x)
+        # A fixed direction without structure: no shared zeros, signs or sizes that could hide a nonlinearity.
+        probe = torch.cos(torch.arange(1, len(weights) + 1, dtype=weights.dtype, device=weights.device))
+        for point in (probe, -probe):
+            predicted = offset + jacobian @ point
+            error = (outputs(point, x) - predicted).abs().max()
+            size = torch.maximum(predicted.abs().max(), offset.abs().max()) + jacobian.abs().max()
+            if not error <= 1e4 * torch.finfo(weights.dtype).eps * size:
+                raise ValueError(
+                    f"{type(model).__name__} is not linear in its trainable parameters, so it has no "
+                    "minimum-norm solution; allowed: a linear or random-feature model"
+                )
+    return LinearSystem(jacobian.reshape(offset.numel(), -1), (y - offset).reshape(-1))
+
+
+def _compact_svd(design: Tensor, rtol: float | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return U (N, r), s (r,), V^T (r, P) of the numerical rank r."""
+    left, singular, right = torch.linalg.svd(design, full_matrices=False)
+    tolerance = max(design.shape) * torch.finfo(design.dtype).eps if rtol is None else rtol
+    kept = singular > tolerance * singular[0]
+    return left[:, kept], singular[kept], right[kept]
+
+
+def _check_system(design: Tensor, targets: Tensor) -> None:
+    if design.ndim != 2 or design.numel() == 0:
+        raise ValueError(f"design has the shape {tuple(design.shape)}; allowed: (N, P) with N, P >= 1")
+    if targets.ndim not in (1, 2) or len(targets) != len(design):
+        n = len(design)
+        raise ValueError(f"targets has the shape {tuple(targets.shape)}; allowed: ({n},) or ({n}, K)")
+    if not (bool(torch.isfinite(design).all()) and bool(torch.isfinite(targets).all())):
+        raise ValueError("design or targets holds numbers that are not finite; allowed: finite numbers")
+
+
+def _check_weights(name: str, design: Tensor, weights: Tensor) -> None:
+    if design.ndim != 2 or weights.ndim not in (1, 2) or len(weights) != design.shape[1]:
+        raise ValueError(
+            f"{name} has the shape {tuple(weights.shape)} for a design {tuple(design.shape)}; "
+            "allowed: (P,) or (P, K) for a design (N, P)"
+        )

@@ -1,0 +1,67 @@
+"""Optimizer steps on data in memory, with nothing between them: what one block of training runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dlexp.data.batches import BatchOrder
+from dlexp.measures.functional import Loss
+from dlexp.training.optimizers import learning_rate_factor
+
+
+class Batches:
+    """The batch ``(x, y)`` of each optimizer step, the whole training set lying on the training device."""
+
+    def __init__(self, x: Tensor, y: Tensor, order: BatchOrder) -> None:
+        self.x, self.y, self.order = x, y, order
+        self._epoch = -1
+        self._batches: Sequence[tuple[Tensor, Tensor]] = ()
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+        if self.order.is_full:
+            return self.x, self.y
+        epoch, index = divmod(step, self.order.steps_per_epoch)
+        if epoch != self._epoch:
+            rows = torch.cat([r for r in self.order.epoch(epoch, self.x.device) if r is not None])
+            size = self.order.batch_size
+            # One gather an epoch: its batches are views.
+            self._batches = list(zip(self.x[rows].split(size), self.y[rows].split(size), strict=True))
+            self._epoch = epoch
+        return self._batches[index]
+
+
+@dataclass
+class Schedule:
+    """A learning-rate schedule over ``period`` steps, begun anew after each period."""
+
+    name: str
+    period: int
+
+    def factor(self, step: int) -> float:
+        """Return what multiplies the learning rate at ``step``."""
+        return learning_rate_factor(self.name, step % self.period if step else 0, self.period)
+
+
+def run_steps(
+    network: nn.Module,
+    loss_fn: Loss,
+    optimizer: torch.optim.Optimizer,
+    schedule: Schedule,
+    batches: Batches,
+    start: int,
+    stop: int,
+) -> None:
+    """Take the optimizer steps ``start`` to ``stop - 1`` in place; no number leaves the device."""
+    groups = optimizer.param_groups
+    full_rates = [group.setdefault("initial_lr", group["lr"]) for group in groups]
+    for step in range(start, stop):
+        if schedule.name != "constant":
+            factor = schedule.factor(step)
+            for group, rate in zip(groups, full_rates, strict=True):
+                group["lr"] = rate * factor
+        x, y = batches[step]
+        optimizer.zero_grad()
+        loss_fn(network(x), y).backward()
+        optimizer.step()
