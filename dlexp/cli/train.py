@@ -65,22 +65,14 @@ def conclude(state: session.Session) -> int:
     if state.folder is None:  # --help, --cfg and the like ran no job
         return 0
     if state.is_sweep:
-        _print_sweep(state.folder)
+        from dlexp.cli.report import report
+
+        report(state.folder)
     else:
         _print_job(state)
         for job in state.unsuccessful:
             print(f"{job.status}: {job.label}: {job.error} ({shown_path(job.log)})", file=sys.stderr)
     return 1 if state.unsuccessful else 0
-
-
-def _print_sweep(folder: Path) -> None:
-    from dlexp.studies.results import rebuild
-    from dlexp.studies.runs import NoRunsError
-
-    try:
-        rebuild(folder).print()
-    except NoRunsError as error:
-        print(error, file=sys.stderr)
 
 
 def _print_job(state: session.Session) -> None:

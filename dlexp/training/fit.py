@@ -10,6 +10,7 @@ import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from dlexp.training.build import Job, build
+from dlexp.training.checkpoint import save_checkpoint
 from dlexp.training.quiet import quiet_libraries
 from dlexp.training.result import Report, Result
 
@@ -43,19 +44,17 @@ def fit(config: Mapping[str, Any], folder: Path, result: Result, report: Report 
         if result.status == "diverged":
             result.error = f"the training loss was no longer finite at step {module.step}"
         elif result.config["training"]["checkpoint"]:
-            _save_checkpoint(job)
+            save_checkpoint(
+                folder,
+                module.network.state_dict(),
+                module.hparams,
+                step=module.step,
+                epoch=module.plan.epoch(module.step),
+            )
         log.info("training %s after %d steps", module.outcome, module.step)
     finally:
         result.metrics = dict(recorder.final)
         recorder.write()
-
-
-def _save_checkpoint(job: Job) -> None:
-    path = job.recorder.folder / "checkpoints" / "last.ckpt"
-    temporary = path.with_name("saving.tmp")
-    job.trainer.save_checkpoint(temporary, weights_only=False)
-    torch.load(temporary)  # a full disk can cut a file short without an error: see that it is whole
-    temporary.replace(path)
 
 
 def _log_hyperparameters(job: Job, result: Result) -> None:

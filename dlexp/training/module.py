@@ -75,6 +75,7 @@ class SupervisedModule(LightningModule):
         self.schedule = Schedule(optimizer.get("schedule", "constant"), max(total_steps, 1))
         self.automatic_optimization = not in_blocks
         self.outcome = "running"  # then "completed", "converged" or "diverged"
+        self.masks: dict[str, Tensor] = {}  # by parameter name; what is masked is exactly 0 after every step
         if plan is not None:
             self.plan = plan
         if recorder is not None:
@@ -110,12 +111,34 @@ class SupervisedModule(LightningModule):
         """Take the optimizer steps ``block.start`` to ``block.stop - 1``."""
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
-        run_steps(self.network, self.loss_fn, optimizer, self.schedule, self.batches, *block)
+        run_steps(self.network, self.loss_fn, optimizer, self.schedule, self.batches, *block, self.masks)
         # What Lightning's own optimizer wrapper would have counted: trainer.global_step reads it.
         progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
         for count in (progress.total, progress.current):
             count.ready += block.stop - block.start
             count.completed += block.stop - block.start
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Take one step outside blocks, and keep what is masked at 0."""
+        super().optimizer_step(*args, **kwargs)
+        self.apply_masks()
+
+    @torch.no_grad()
+    def apply_masks(self) -> None:
+        """Set to 0 what ``masks`` say."""
+        for name, mask in self.masks.items():
+            self.network.get_parameter(name).mul_(mask)
+
+    def restart(self, weights: Mapping[str, Tensor]) -> None:
+        """Go back to earlier weights (a network's ``state_dict``) under the present masks.
+
+        The optimizer forgets its moments, as if training began here; steps are counted on.
+        """
+        self.network.load_state_dict(weights)
+        self.apply_masks()
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        optimizer.state.clear()
 
     @property
     def step(self) -> int:

@@ -1,6 +1,6 @@
 """Optimizer steps on data in memory, with nothing between them: what one block of training runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,8 +52,14 @@ def run_steps(
     batches: Batches,
     start: int,
     stop: int,
+    masks: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Take the optimizer steps ``start`` to ``stop - 1`` in place; no number leaves the device."""
+    """Take the optimizer steps ``start`` to ``stop - 1`` in place; no number leaves the device.
+
+    Parameters named in ``masks`` are multiplied by their mask after every step. For the optimizers used here,
+    which treat each weight by itself, the others then move exactly as if the gradient had been masked.
+    """
+    masked = [(network.get_parameter(name), mask) for name, mask in (masks or {}).items()]
     groups = optimizer.param_groups
     full_rates = [group.setdefault("initial_lr", group["lr"]) for group in groups]
     for step in range(start, stop):
@@ -65,3 +71,6 @@ def run_steps(
         optimizer.zero_grad()
         loss_fn(network(x), y).backward()
         optimizer.step()
+        with torch.no_grad():
+            for parameter, mask in masked:
+                parameter.mul_(mask)

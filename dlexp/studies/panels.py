@@ -1,0 +1,147 @@
+"""What one panel of a figure holds: lines with intervals and single runs, the y axis, thresholds."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dlexp.studies.charts import DISTINCT_LINES, Line, outputs, thresholds
+from dlexp.studies.names import metric_name, value_text
+from dlexp.studies.scales import Scale, set_log_limits
+from dlexp.studies.style import THRESHOLD
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_CUT = "A band whose interval reaches 0 ends at the lowest run."
+_BEYOND = "Where a band leaves its panel the interval reaches farther."
+
+
+def draw_line(
+    axes: "Axes",
+    line: Line,
+    metric: str,
+    scale: Scale,
+    style: Mapping[str, Any],
+    *,
+    joined: bool,
+    detailed: bool,
+) -> set[str]:
+    """Draw one line, `detailed` with intervals and single runs; return what a note has to explain."""
+    measured = [
+        (position, setting.estimate(metric), setting.replicates(metric))
+        for position, setting in zip(line.positions, line.settings, strict=True)
+    ]
+    measured = [point for point in measured if point[1].n]
+    x = [position for position, _, _ in measured]
+    means = [scale.clip(found.mean) for _, found, _ in measured]
+    colour = style["color"]
+    notes = set()
+    if detailed:
+        low, high = [], []
+        for _, found, values in measured:
+            # A log axis has no place for 0: there the band ends where the runs do.
+            is_cut = scale.kind == "log" and found.low <= 0 < min(values)
+            bottom = min(values) if is_cut else found.low
+            low.append(scale.clip(bottom if found.n > 1 else found.mean))
+            high.append(scale.clip(found.high if found.n > 1 else found.mean))
+            if is_cut:
+                notes.add(_CUT)
+        if joined:
+            axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+        else:
+            below = [mean - end for mean, end in zip(means, low, strict=True)]
+            above = [end - mean for mean, end in zip(means, high, strict=True)]
+            axes.errorbar(x, means, yerr=[below, above], fmt="none", ecolor=colour, capsize=4, linewidth=1.2)
+        beside = 0.0 if joined else 0.08
+        singles = [
+            (position + beside, scale.clip(value))
+            for position, found, values in measured
+            if found.n > 1
+            for value in values
+        ]
+        if singles:
+            xs, ys = zip(*singles, strict=True)
+            axes.plot(xs, ys, ".", markersize=5, color=colour, alpha=0.4, clip_on=False, linewidth=0)
+    is_low = [scale.kind == "log" and found.mean < scale.floor for _, found, _ in measured]
+    axes.plot(
+        x,
+        means,
+        label=line.label,
+        zorder=3,
+        clip_on=False,
+        markevery=[i for i, low in enumerate(is_low) if not low],
+        **(style if joined else {**style, "linestyle": "none"}),
+    )
+    if any(is_low):
+        below_floor = [position for position, low in zip(x, is_low, strict=True) if low]
+        axes.plot(below_floor, [scale.floor] * len(below_floor), "v", markersize=8, color=colour, zorder=4)
+        notes.add(f"▼ {metric_name(metric)} below {value_text(scale.floor)}.")
+    return notes
+
+
+def values_of(lines: Sequence[Line], metric: str) -> list[float]:
+    """Return a metric's values of all runs in lines."""
+    return [value for line in lines for setting in line.settings for value in setting.replicates(metric)]
+
+
+def set_vertical(axes: "Axes", scale: Scale, lines: Sequence[Line], metric: str) -> set[str]:
+    """Set the y axis to hold every run, and of wide intervals as much as leaves the runs readable.
+
+    Returns what a note has to explain.
+    """
+    values = values_of(lines, metric)
+    ends = [
+        end
+        for line in lines
+        for found in (setting.estimate(metric) for setting in line.settings)
+        for end in (found.low, found.high)
+        if math.isfinite(end) and (end > 0 or scale.kind != "log")
+    ]
+    low, high = min(values), max(values)
+    if scale.kind == "log":
+        top = min(max([high, *ends]), 10 * high) * 1.5
+        bottom = scale.floor * 0.3 if scale.floor > 0 else max(min([low, *ends]), low / 10) / 1.5
+        set_log_limits(axes, bottom, top)
+    else:
+        reach = (high - low) or abs(high) or 1.0
+        bottom, top = max(min([low, *ends]), low - reach), min(max([high, *ends]), high + reach)
+        margin = 0.06 * ((top - bottom) or reach)
+        bottom, top = bottom - margin, top + margin
+        if low >= 0:
+            # Losses are ratios to nothing lost: from 0, unless all lie far above it.
+            bottom = 0.0 if low < high / 2 else max(bottom, 0.0)
+        axes.set_ylim(bottom, top)
+    is_cut = any(end > top or max(end, scale.floor) < bottom for end in ends)
+    return {_BEYOND} if is_cut else set()
+
+
+def mark_thresholds(
+    column: Sequence["Axes"],
+    lines: Sequence[Line],
+    styles: Mapping[str, Mapping[str, Any]],
+    *,
+    logarithmic: bool,
+) -> None:
+    """Mark where parameters equal samples: once in grey if all lines agree, else in each line's colour."""
+    found = [thresholds(line, logarithmic=logarithmic) for line in lines]
+    places = sorted({place for line in found for place in line})
+    if not places or (len(lines) > DISTINCT_LINES and len(places) > 1):
+        return
+    agree = all(line == found[0] for line in found)
+    for axes in column:
+        for line, positions in zip(lines, found, strict=True):
+            for place in positions:
+                colour = THRESHOLD if agree else styles[line.label]["color"]
+                axes.axvline(place, color=colour, linestyle=(0, (2, 2)), linewidth=1.1, zorder=1)
+    top = column[0]
+    text = "parameters = samples" + (" × outputs" if max(map(outputs, lines)) > 1 else "")
+    top.text(
+        places[len(places) // 2],
+        1.01,
+        text,
+        transform=top.get_xaxis_transform(),
+        ha="center",
+        va="bottom",
+        color=THRESHOLD,
+        fontsize=8.5,
+    )

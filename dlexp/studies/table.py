@@ -1,0 +1,99 @@
+"""A sweep on the terminal: a row a setting, a line for each run that did not end well."""
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlexp.studies.names import estimate_text, metric_name, setting_names, value_texts
+from dlexp.studies.runs import DONE, Run
+from dlexp.studies.summary import Setting, Summary
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_MOST_ROWS = 60
+_SHOWN_METRICS = ("test/loss", "test/error", "train/loss", "train/error")
+
+
+def print_table(summary: Summary, console: "Console") -> None:
+    """Print a row a setting: the swept keys, the replicates, mean and half-width of the 95 % interval.
+
+    As many metrics are shown as fit beside each other.
+    """
+    if not summary.settings:
+        return
+    metrics = [name for name in _SHOWN_METRICS if name in summary.metrics] or list(summary.metrics[:3])
+    table = _table(summary, metrics, console.encoding)
+    while len(metrics) > 1 and _full_width(table, console) > console.width:
+        metrics = metrics[:-1]
+        table = _table(summary, metrics, console.encoding)
+    console.print(table)
+    if any(len(setting.done) > 1 for setting in summary.settings):
+        console.print("Mean and half-width of its 95 % interval over n runs.", highlight=False)
+    left_out = len(summary.settings) - _MOST_ROWS
+    if left_out > 0:
+        console.print(f"{left_out} more settings are in summary.csv.", highlight=False)
+
+
+def _full_width(table: "Table", console: "Console") -> int:
+    return console.measure(table, options=console.options.update(max_width=10_000)).maximum
+
+
+def _table(summary: Summary, metrics: list[str], encoding: str) -> "Table":
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    any_failed = any(setting.n_failed for setting in summary.settings)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in setting_names(summary.swept):
+        table.add_column(name, justify="right", overflow="fold")
+    table.add_column("n", justify="right", no_wrap=True)
+    if any_failed:
+        table.add_column("not done", justify="right")
+    for metric in metrics:
+        table.add_column(metric_name(metric), justify="right", overflow="fold")
+    columns = [value_texts([setting.values[key] for setting in summary.settings]) for key in summary.swept]
+    for i, setting in enumerate(summary.settings[:_MOST_ROWS]):
+        cells = [column[i] for column in columns]
+        cells.append(str(len(setting.done)))
+        if any_failed:
+            cells.append(str(setting.n_failed or ""))
+        cells += [_estimate(setting, metric, encoding) for metric in metrics]
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _estimate(setting: Setting, metric: str, encoding: str) -> str:
+    found = setting.estimate(metric)
+    return estimate_text(found.mean, found.half_width, "±" if "utf" in encoding.lower() else "+-")
+
+
+def print_unfinished(runs: list[Run], console: "Console") -> None:
+    """Print a line for each run that is not done: what happened, its name, its error, its log."""
+    for run in runs:
+        if run.status != DONE:
+            error = f": {run.error}" if run.error else ""
+            log = shown_path(run.folder / "train.log")
+            console.print(
+                f"{run.status}: {run.run_id}{error} ({log})",
+                style="red" if run.error else "yellow",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
+
+
+def tensorboard_command(folder: Path) -> str:
+    """Return what to type to look at the runs of a folder."""
+    return f"tensorboard --logdir {shlex.quote(shown_path(folder))}"
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as a person in the working directory would type it."""
+    try:
+        return os.fspath(path.resolve().relative_to(Path.cwd())) or "."
+    except (ValueError, OSError):
+        return os.fspath(path)
