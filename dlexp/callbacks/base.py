@@ -12,7 +12,7 @@ from pytorch_lightning import Callback, Trainer
 from torch import nn
 
 from dlexp.seeding import make_generator
-from dlexp.training.module import SupervisedModule
+from dlexp.training.learner import Learner
 from dlexp.training.plan import log_spaced_steps
 
 log = logging.getLogger(__name__)
@@ -63,10 +63,10 @@ class MeasureCallback(Callback, ABC):
         self._measured_step: int | None = None
 
     @abstractmethod
-    def measure(self, module: SupervisedModule) -> Mapping[str, float]:
+    def measure(self, module: Learner) -> Mapping[str, float]:
         """Return metrics of the network as it is now, by name; gradients are enabled."""
 
-    def finish(self, module: SupervisedModule) -> None:
+    def finish(self, module: Learner) -> None:
         """Keep arrays and draw figures when training is over (``module.recorder``)."""
 
     def due_steps(self, total_steps: int, steps_per_epoch: int) -> frozenset[int]:
@@ -110,10 +110,10 @@ class MeasureCallback(Callback, ABC):
         module.record({f"seconds/{self.name}": self.seconds})
         log.info("callback %s took %.2f s", self.name, self.seconds)
 
-    def begin(self, module: SupervisedModule) -> None:
+    def begin(self, module: Learner) -> None:
         """Prepare before anything is measured (a copy of the initial network, say)."""
 
-    def _measure_and_record(self, module: SupervisedModule) -> None:
+    def _measure_and_record(self, module: Learner) -> None:
         if module.outcome == "diverged":
             return
         with self._timed(), evaluation_mode(module.network):

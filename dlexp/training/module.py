@@ -9,10 +9,10 @@ from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from dlexp.data.datamodule import SyntheticDataModule, Tensors
-from dlexp.measures.functional import Loss
+from dlexp.data.datamodule import SyntheticDataModule
 from dlexp.seeding import make_generator
-from dlexp.training.losses import ERRORS, LOSSES
+from dlexp.training.learner import Learner
+from dlexp.training.losses import LOSSES
 from dlexp.training.optimizers import make_optimizer
 from dlexp.training.plan import Block, Plan
 from dlexp.training.recorder import Recorder
@@ -31,7 +31,7 @@ def make_network(settings: Mapping[str, Any]) -> nn.Module:
     return cast(nn.Module, network_class(**arguments, generator=make_generator("model", settings["seed"])))
 
 
-class SupervisedModule(LightningModule):
+class SupervisedModule(Learner, LightningModule):
     """A network trained on one of dlexp's data modules.
 
     A batch is either ``(x, y)``, one optimizer step in Lightning's ordinary way (with ``in_blocks=False``),
@@ -50,11 +50,6 @@ class SupervisedModule(LightningModule):
         plan, recorder: what a fit needs; set by the builder.
     """
 
-    tensors: Tensors
-    batches: Batches
-    plan: Plan
-    recorder: Recorder
-
     def __init__(
         self,
         network: Mapping[str, Any],
@@ -70,8 +65,7 @@ class SupervisedModule(LightningModule):
         self.save_hyperparameters(ignore=["plan", "recorder"])
         self.network = make_network(network)
         self.loss_name = loss
-        self.loss_fn: Loss = LOSSES[loss]
-        self.optimizer_settings = {key: value for key, value in optimizer.items() if key != "schedule"}
+        self.loss_fn = LOSSES[loss]
         self.schedule = Schedule(optimizer.get("schedule", "constant"), max(total_steps, 1))
         self.automatic_optimization = not in_blocks
         self.outcome = "running"  # then "completed", "converged" or "diverged"
@@ -123,41 +117,21 @@ class SupervisedModule(LightningModule):
         super().optimizer_step(*args, **kwargs)
         self.apply_masks()
 
-    @torch.no_grad()
-    def apply_masks(self) -> None:
-        """Set to 0 what ``masks`` say."""
-        for name, mask in self.masks.items():
-            self.network.get_parameter(name).mul_(mask)
-
-    def restart(self, weights: Mapping[str, Tensor]) -> None:
-        """Go back to earlier weights (a network's ``state_dict``) under the present masks.
-
-        The optimizer forgets its moments, as if training began here; steps are counted on.
-        """
-        self.network.load_state_dict(weights)
-        self.apply_masks()
+    def forget_moments(self) -> None:
+        """Empty the optimizer's state."""
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
         optimizer.state.clear()
 
     @property
+    def optimizer_settings(self) -> dict[str, Any]:
+        """The arguments of ``make_optimizer`` that this network is trained with."""
+        return {key: value for key, value in self.hparams["optimizer"].items() if key != "schedule"}
+
+    @property
     def step(self) -> int:
         """The number of optimizer steps taken."""
         return self.trainer.global_step
-
-    def record(self, metrics: Mapping[str, float]) -> None:
-        """Log metrics at the present step, in the run's folder and in its loggers; callbacks call it."""
-        self.recorder.record(metrics, step=self.step, epoch=self.plan.epoch(self.step))
-
-    @torch.no_grad()
-    def evaluate(self, split: str) -> dict[str, Tensor]:
-        """Return the loss over the whole ``train`` or ``test`` set (for classes the error too), by metric."""
-        x, y = getattr(self.tensors, f"x_{split}"), getattr(self.tensors, f"y_{split}")
-        outputs = self.network(x)
-        metrics = {f"{split}/loss": self.loss_fn(outputs, y)}
-        if self.loss_name in ERRORS:
-            metrics[f"{split}/error"] = ERRORS[self.loss_name](outputs, y)
-        return metrics
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """Log the test loss, for ``trainer.test(module, datamodule)``."""

@@ -1,0 +1,46 @@
+"""Curvature of the loss: products with the Hessian, its spectrum, its trace, critical points.
+
+Every function takes ``(model, loss_fn, x, y)``: any ``nn.Module``, a loss of (outputs, targets) that returns
+the mean over the rows, and the data. Vectors are flat, (P,) or (B, P), in the order of
+``model.named_parameters()``, trainable parameters only. Second derivatives are exact; use smooth activations
+(tanh, GELU) where they matter: those of ReLU are zero almost everywhere and miss the kinks.
+"""
+
+from dlexp.measures.hessian.critical_point_search import FoundPoint, find_critical_point
+from dlexp.measures.hessian.critical_points import CriticalPoint, Kind, classify_critical_point, kind_of
+from dlexp.measures.hessian.eigenvalues import Eigenpairs, lanczos_eigenvalues, top_eigenvalues
+from dlexp.measures.hessian.gauss_newton import gauss_newton_matrix, gauss_newton_product
+from dlexp.measures.hessian.hvp import hvp
+from dlexp.measures.hessian.operators import Operator, gauss_newton_operator, hessian_operator
+from dlexp.measures.hessian.spectral_density import SpectralDensity, lanczos_quadrature, spectral_density
+from dlexp.measures.hessian.spectrum import Inertia, hessian_matrix, inertia, negative_fraction, spectrum
+from dlexp.measures.hessian.trace import TraceEstimate, hutchinson_trace, trace
+
+__all__ = [
+    "CriticalPoint",
+    "Eigenpairs",
+    "FoundPoint",
+    "Inertia",
+    "Kind",
+    "Operator",
+    "SpectralDensity",
+    "TraceEstimate",
+    "classify_critical_point",
+    "find_critical_point",
+    "gauss_newton_matrix",
+    "gauss_newton_operator",
+    "gauss_newton_product",
+    "hessian_matrix",
+    "hessian_operator",
+    "hutchinson_trace",
+    "hvp",
+    "inertia",
+    "kind_of",
+    "lanczos_eigenvalues",
+    "lanczos_quadrature",
+    "negative_fraction",
+    "spectral_density",
+    "spectrum",
+    "top_eigenvalues",
+    "trace",
+]

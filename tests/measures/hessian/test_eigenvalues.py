@@ -1,0 +1,154 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from dlexp.measures.functional import mean_squared_error
+from dlexp.measures.hessian import lanczos_eigenvalues, spectrum, top_eigenvalues
+from dlexp.models.mlp import MLP
+
+DOUBLE = torch.float64
+
+
+def operator_of(matrix):
+    return lambda v: v @ matrix
+
+
+@pytest.fixture
+def problem():
+    generator = torch.Generator().manual_seed(0)
+    model = MLP(input_dim=3, width=8, depth=2, activation="tanh", generator=generator).double()
+    x = torch.randn(20, 3, dtype=DOUBLE, generator=generator)
+    return model, mean_squared_error, x, torch.sin(3 * x[:, :1])
+
+
+def test_both_ends_of_a_network(problem, brute_hessian):
+    hessian = brute_hessian(*problem)
+    exact = torch.linalg.eigvalsh(hessian)
+    torch.testing.assert_close(spectrum(*problem), exact, rtol=1e-10, atol=1e-12)
+    top = top_eigenvalues(*problem, 4)
+    torch.testing.assert_close(top.eigenvalues, exact.flip(0)[:4], rtol=1e-10, atol=1e-12)
+    bottom = top_eigenvalues(*problem, 4, end="smallest")
+    torch.testing.assert_close(bottom.eigenvalues, exact[:4], rtol=1e-10, atol=1e-12)
+    both = top_eigenvalues(*problem, end="both")
+    torch.testing.assert_close(both.eigenvalues, exact[[-1, 0]], rtol=1e-10, atol=1e-12)
+    assert exact[0] < 0  # or the signed order would not be tested
+    for pairs in (top, bottom, both):
+        assert pairs.converged
+        images = pairs.eigenvectors @ hessian
+        residuals = (images - pairs.eigenvalues[:, None] * pairs.eigenvectors).norm(dim=1)
+        torch.testing.assert_close(pairs.residuals, residuals, rtol=0, atol=1e-12)
+        assert (residuals < 1e-7 * exact.abs().max()).all()
+        gram = pairs.eigenvectors @ pairs.eigenvectors.T
+        torch.testing.assert_close(gram, torch.eye(len(gram), dtype=DOUBLE), rtol=0, atol=1e-10)
+
+
+def test_multiple_eigenvalues_are_all_found():
+    # Three outputs share one Gram matrix, so every eigenvalue occurs three times.
+    x = torch.randn(30, 6, dtype=DOUBLE, generator=torch.Generator().manual_seed(0))
+    model = nn.Linear(6, 3, bias=False).double()
+    gram = torch.linalg.eigvalsh(2 / (30 * 3) * x.T @ x).flip(0)
+    y = torch.zeros(30, 3, dtype=DOUBLE)
+    top = top_eigenvalues(model, mean_squared_error, x, y, 5)
+    torch.testing.assert_close(top.eigenvalues, gram[[0, 0, 0, 1, 1]], rtol=1e-10, atol=0)
+
+
+def test_no_ghosts(random_symmetric):
+    # An outlier that converges at once is what plain Lanczos finds again and again.
+    exact = torch.cat([torch.linspace(0, 1, 197, dtype=DOUBLE), torch.tensor([5.0, 50, 5e4], dtype=DOUBLE)])
+    operator, like = operator_of(random_symmetric(exact)), exact
+    pairs = lanczos_eigenvalues(operator, like, 1, tolerance=1e-15, max_products=120)
+    assert pairs.eigenvalues[0] == pytest.approx(5e4, rel=1e-12)
+    pairs = lanczos_eigenvalues(operator, like, 3, tolerance=1e-14, max_products=180)
+    torch.testing.assert_close(pairs.eigenvalues, exact.flip(0)[:3], rtol=1e-10, atol=0)
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_breakdown_in_an_invariant_space(random_symmetric, rank):
+    exact = torch.zeros(40, dtype=DOUBLE)
+    exact[-rank:] = torch.arange(1, rank + 1, dtype=DOUBLE)
+    operator = operator_of(random_symmetric(exact))
+    pairs = lanczos_eigenvalues(operator, exact, 6)
+    torch.testing.assert_close(pairs.eigenvalues, exact.flip(0)[:6], rtol=0, atol=1e-12)
+    assert pairs.converged
+    assert pairs.products <= 24
+
+
+def test_operators_without_structure():
+    like = torch.zeros(5, dtype=DOUBLE)
+    zero = lanczos_eigenvalues(torch.zeros_like, like, 2, end="both")
+    assert torch.equal(zero.eigenvalues, torch.zeros(4, dtype=DOUBLE))
+    assert zero.converged
+    identity = lanczos_eigenvalues(lambda v: 3 * v, like, 5)
+    torch.testing.assert_close(identity.eigenvalues, torch.full((5,), 3.0, dtype=DOUBLE))
+    assert identity.converged
+
+
+def test_a_warm_start_saves_products_and_hides_nothing(random_symmetric):
+    exact = torch.cat([torch.linspace(-1, 1, 298, dtype=DOUBLE), torch.tensor([1.2, 1.3], dtype=DOUBLE)])
+    matrix = random_symmetric(exact)
+    cold = lanczos_eigenvalues(operator_of(matrix), exact)
+    warm = lanczos_eigenvalues(operator_of(matrix), exact, start=cold.eigenvectors)
+    assert warm.converged
+    assert warm.eigenvalues[0] == pytest.approx(1.3, rel=1e-10)
+    assert warm.products < 0.8 * cold.products
+    # The eigenvector that used to be the top one: what Lanczos would return if it started exactly there.
+    second = torch.linalg.eigh(matrix).eigenvectors[:, -2]
+    overtaken = lanczos_eigenvalues(operator_of(matrix), exact, start=second)
+    assert overtaken.eigenvalues[0] == pytest.approx(1.3, rel=1e-10)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(-5, 5), min_size=1, max_size=12),
+    st.integers(0, 1000),
+    st.sampled_from(["largest", "smallest"]),
+)
+def test_any_spectrum(values, seed, end):
+    exact = torch.tensor(sorted(values), dtype=DOUBLE)
+    generator = torch.Generator().manual_seed(seed)
+    q = torch.linalg.qr(torch.randn(len(values), len(values), dtype=DOUBLE, generator=generator)).Q
+    k = 1 + seed % len(values)
+    pairs = lanczos_eigenvalues(operator_of((q * exact) @ q.T), exact, k, end=end, generator=generator)
+    expected = exact.flip(0)[:k] if end == "largest" else exact[:k]
+    torch.testing.assert_close(pairs.eigenvalues, expected, rtol=0, atol=1e-9)
+    assert pairs.converged
+
+
+def test_says_when_it_did_not_converge(random_symmetric):
+    exact = torch.linspace(0, 1, 300, dtype=DOUBLE)
+    matrix = random_symmetric(exact)
+    pairs = lanczos_eigenvalues(operator_of(matrix), exact, max_products=8)
+    assert not pairs.converged
+    assert pairs.products == 9
+    error = (exact - pairs.eigenvalues[0]).abs().min()
+    assert 1e-6 < error <= pairs.residuals[0]
+
+
+def test_random_numbers_come_from_the_generator(problem):
+    state = torch.get_rng_state()
+    first = top_eigenvalues(*problem, max_products=3)
+    assert torch.equal(first.eigenvalues, top_eigenvalues(*problem, max_products=3).eigenvalues)
+    other = top_eigenvalues(*problem, max_products=3, generator=torch.Generator().manual_seed(5))
+    assert not torch.equal(first.eigenvalues, other.eigenvalues)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_float32(problem, brute_hessian):
+    model, loss_fn, x, y = problem
+    exact = torch.linalg.eigvalsh(brute_hessian(*problem))
+    pairs = top_eigenvalues(model.float(), loss_fn, x.float(), y.float(), end="both")
+    assert pairs.converged
+    torch.testing.assert_close(pairs.eigenvalues.double(), exact[[-1, 0]], rtol=1e-4, atol=1e-5)
+
+
+def test_refusals(problem):
+    with pytest.raises(ValueError, match="k=0 eigenvalues of 113 parameters; allowed: 1 to 113"):
+        top_eigenvalues(*problem, 0)
+    with pytest.raises(ValueError, match=r"k=57 .* allowed: 1 to 56 for end='both'"):
+        top_eigenvalues(*problem, 57, end="both")
+    with pytest.raises(ValueError, match="end='top' is unknown"):
+        top_eigenvalues(*problem, end="top")
+    with pytest.raises(ValueError, match=r"start has shape \(2,\)"):
+        top_eigenvalues(*problem, start=torch.zeros(2, dtype=DOUBLE))
