@@ -132,6 +132,10 @@ def _model(config: Mapping[str, Any]) -> Iterator[str]:
             f"model.width={model['width']} and model.budget={model['budget']} are both set: "
             "the budget determines the width, so one of them must be null."
         )
+    if model["budget"] is not None:
+        for key in ("depth", "bias"):
+            if model[key] is None:
+                yield f"model.{key}=null is not allowed: model.budget={model['budget']} needs it."
     allowed = INITIALIZATIONS.get(model["parametrization"])
     if allowed and model["initialization"] is not None and model["initialization"] not in allowed:
         yield (

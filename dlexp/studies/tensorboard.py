@@ -29,9 +29,9 @@ def write_images(images: Sequence[Path], folder: Path, step: int) -> Path | None
 
 
 def _events(images: Sequence[Path], step: int, wall_time: float) -> bytes:
-    from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
-    from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
-    from tensorboard.summary.writer.record_writer import RecordWriter  # type: ignore[import-untyped]
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.record_writer import RecordWriter
 
     buffer = io.BytesIO()
     writer = RecordWriter(buffer)

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from dlexp.training.result import Report
 SET_BY_BUILD = (
     "callbacks",
     "logger",
-    "default_root_dir",
     "enable_checkpointing",
     "enable_progress_bar",
     "enable_model_summary",
@@ -43,58 +42,74 @@ class Job:
     datamodule: SyntheticDataModule
     module: SupervisedModule
     trainer: Trainer
-    recorder: Recorder
     single_steps_because: str | None
 
 
-def build(config: Mapping[str, Any], folder: Path, report: Report | None = None) -> Job:
+def build(config: Mapping[str, Any], recorder: Recorder, report: Report | None = None) -> Job:
     """Build the objects of one job from its resolved, plain configuration.
 
     Raises ``ConfigError`` if something that a ``_target_`` names cannot be made with the settings given.
     """
     datamodule = make_datamodule(config)
     callbacks = make_callbacks(config)
-    loggers = make_loggers(config, folder)
-    recorder = Recorder(folder, loggers)
     plan = make_plan(config, datamodule.order.steps_per_epoch)
     single_steps_because = reason_for_single_steps(config["trainer"], callbacks)
     in_blocks = single_steps_because is None
     module = SupervisedModule(
-        network_settings(config),
-        loss=config["training"]["loss"],
-        optimizer={**config["optimizer"], "betas": list(config["optimizer"]["betas"])},
-        total_steps=plan.total_steps,
-        in_blocks=in_blocks,
-        plan=plan,
-        recorder=recorder,
+        **module_settings(config, plan), in_blocks=in_blocks, plan=plan, recorder=recorder
     )
     if in_blocks:
-        measured = [
-            step
-            for callback in callbacks
-            if hasattr(callback, "due_steps")
-            for step in callback.due_steps(plan.total_steps, plan.steps_per_epoch)
-        ]
-        datamodule.blocks = Blocks(plan, measured)
+        datamodule.blocks = Blocks(plan, measured_steps(callbacks, plan))
+    evaluation = Evaluation(plan, make_convergence(config), report)
+    trainer = make_trainer(config, [evaluation, *callbacks], recorder.loggers, in_blocks)
+    return Job(datamodule, module, trainer, single_steps_because)
+
+
+def module_settings(config: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
+    """Return the plain arguments of ``SupervisedModule``."""
+    return {
+        "network": network_settings(config),
+        "loss": config["training"]["loss"],
+        "optimizer": {**config["optimizer"], "betas": list(config["optimizer"]["betas"])},
+        "total_steps": plan.total_steps,
+    }
+
+
+def measured_steps(callbacks: Sequence[Callback], plan: Plan) -> list[int]:
+    """Return the steps at which dlexp's callbacks want to look at the network."""
+    return [
+        step
+        for callback in callbacks
+        if hasattr(callback, "due_steps")
+        for step in callback.due_steps(plan.total_steps, plan.steps_per_epoch)
+    ]
+
+
+def make_convergence(config: Mapping[str, Any]) -> Convergence:
+    """Return a fresh judge of convergence."""
     stopping = config["training"]["stopping"]
-    convergence = Convergence(stopping["train_loss"], stopping["patience"], stopping["min_delta"])
+    return Convergence(stopping["train_loss"], stopping["patience"], stopping["min_delta"])
+
+
+def make_trainer(
+    config: Mapping[str, Any], callbacks: Sequence[Callback], loggers: Sequence[Logger], in_blocks: bool
+) -> Trainer:
+    """Return a Lightning Trainer that prints nothing and keeps no checkpoints of its own."""
     settings = trainer_settings(config)
     # All blocks of a run are one Lightning epoch; without blocks Lightning counts epochs as users expect.
     if in_blocks:
         settings |= {"max_epochs": 1, "max_steps": -1}
     settings.setdefault("max_epochs", -1)
-    trainer = Trainer(
+    return Trainer(
         **settings,
-        callbacks=[Evaluation(plan, convergence, report), *callbacks],
-        logger=loggers or False,
-        default_root_dir=folder,
+        callbacks=list(callbacks),
+        logger=list(loggers) or False,
         limit_val_batches=0,  # Evaluation does it, at the log points
         log_every_n_steps=1,
         enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    return Job(datamodule, module, trainer, recorder, single_steps_because)
 
 
 def find_build_problems(config: Mapping[str, Any]) -> list[str]:

@@ -46,6 +46,8 @@ class Evaluation(Callback):
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         """Record the initial network."""
+        count = sum(p.numel() for p in module.network.parameters() if p.requires_grad)
+        module.record({"model/parameters": count})
         self._look(trainer, module, is_log_point=True, is_check=False)
 
     def on_train_batch_end(

@@ -4,14 +4,16 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from pytorch_lightning.loggers import Logger
 
 from dlexp.files import write_atomically
+from dlexp.training.tensorboard import RunTensorBoard
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,12 +25,12 @@ class Recorder:
     Files are written by :meth:`write`, whole. ``final`` holds the last finite value of each metric.
     """
 
-    def __init__(self, folder: Path, loggers: Sequence[Logger] = ()) -> None:
-        self.folder = folder
+    def __init__(self, loggers: Sequence[Logger] = ()) -> None:
         self.loggers = list(loggers)
         self.final: dict[str, float] = {}
         self._rows: list[tuple[int, int, str, float]] = []
         self._arrays: dict[str, np.ndarray] = {}
+        self._figures: dict[str, tuple[int, bytes]] = {}
 
     def record(self, metrics: Mapping[str, float], *, step: int, epoch: int) -> None:
         """Add the values of metrics after ``step`` steps; one that is not finite is not kept as final."""
@@ -45,27 +47,31 @@ class Recorder:
         self._arrays[name] = np.asarray(values)
 
     def record_figure(self, name: str, figure: "Figure", *, step: int) -> None:
-        """Save a figure as figures/<name>.png and show it in TensorBoard as an image, then close it."""
-        import matplotlib.pyplot as plt
-
+        """Keep a figure, for figures/<name>.png and TensorBoard; a later one of that name replaces it."""
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=150)
-        path = self.folder / "figures" / f"{name.replace('/', '_')}.png"
-        path.parent.mkdir(exist_ok=True)
-        write_atomically(path, buffer.getvalue())
-        for logger in self.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_figure(name, figure, global_step=step, close=False)
-        plt.close(figure)
+        self._figures[name] = (step, buffer.getvalue())
 
-    def write(self) -> None:
-        """Write metrics.csv (long: step, epoch, name, value) and, if there are any, arrays.npz."""
+    def attach(self, loggers: Sequence[Logger]) -> None:
+        """Add loggers, and give them what was recorded before they came."""
+        for logger in loggers:
+            for step, rows in groupby(self._rows, key=lambda row: row[0]):
+                logger.log_metrics({name: value for _, _, name, value in rows}, step=step)
+        self.loggers += loggers
+
+    def write(self, folder: Path) -> None:
+        """Write metrics.csv (long: step, epoch, name, value), arrays.npz and figures into a run's folder."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(("step", "epoch", "name", "value"))
         writer.writerows(self._rows)
-        write_atomically(self.folder / "metrics.csv", text.getvalue())
+        write_atomically(folder / "metrics.csv", text.getvalue())
         if self._arrays:
             buffer = io.BytesIO()
             np.savez_compressed(buffer, **self._arrays)  # type: ignore[arg-type]
-            write_atomically(self.folder / "arrays.npz", buffer.getvalue())
+            write_atomically(folder / "arrays.npz", buffer.getvalue())
+        for name, (step, png) in self._figures.items():
+            write_atomically(folder / "figures" / f"{name.replace('/', '_')}.png", png)
+            for logger in self.loggers:
+                if isinstance(logger, RunTensorBoard):
+                    logger.log_png(name, png, step=step)

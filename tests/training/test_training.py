@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 from dlexp.measures.functional import parameter_vector
 from dlexp.training.build import build
 from dlexp.training.module import SupervisedModule
+from dlexp.training.recorder import Recorder
 
 
 def metric_rows(folder):
@@ -17,8 +18,8 @@ def metric_rows(folder):
         return list(csv.DictReader(file))
 
 
-def trained(config, folder, *callbacks):
-    job = build(config, folder)
+def trained(config, *callbacks):
+    job = build(config, Recorder())
     job.trainer.callbacks.extend(callbacks)
     job.trainer.fit(job.module, datamodule=job.datamodule)
     return job
@@ -28,7 +29,7 @@ LINEAR = ["model=linear", "data.n_train=30", "data.input_dim=5", "trainer.precis
 
 
 @pytest.mark.parametrize("loss", ["mse", "half_mse"])
-def test_gradient_descent_on_a_linear_model_follows_its_closed_form(loss, compose_plain, tmp_path):
+def test_gradient_descent_on_a_linear_model_follows_its_closed_form(loss, compose_plain):
     """Predictions f_t - y = (I - eta c K / n)^t (f_0 - y), K = X X^T + 1, c = 2 for MSE, 1 for half."""
     rate, steps = 0.05, 40
     config = compose_plain(
@@ -39,7 +40,7 @@ def test_gradient_descent_on_a_linear_model_follows_its_closed_form(loss, compos
         f"trainer.max_steps={steps}",
         "trainer.accelerator=cpu",
     )
-    job = trained(config, tmp_path)
+    job = trained(config)
     x, y = job.module.tensors.x_train, job.module.tensors.y_train
     kernel = x @ x.T + 1
     contraction = torch.eye(30, dtype=torch.float64) - rate * (2 if loss == "mse" else 1) * kernel / 30
@@ -65,22 +66,22 @@ class LooksAtEveryBatch(Callback):
 
 
 @pytest.mark.parametrize("overrides", STEPPING, ids=lambda o: " ".join(o))
-def test_blocks_and_single_steps_give_the_same_bits(overrides, compose_plain, tmp_path, monkeypatch):
+def test_blocks_and_single_steps_give_the_same_bits(overrides, compose_plain, monkeypatch):
     config = compose_plain(
         *overrides, "data.batch_size=16", "trainer.max_steps=25", "trainer.accelerator=cpu", "logger=none"
     )
-    in_blocks = trained(config, tmp_path / "blocks")
+    in_blocks = trained(config)
     assert in_blocks.single_steps_because is None
     monkeypatch.setattr("dlexp.training.build.reason_for_single_steps", lambda *_: "the test says so")
     watcher = LooksAtEveryBatch()
-    single = trained(config, tmp_path / "single", watcher)
+    single = trained(config, watcher)
     assert watcher.steps == list(range(1, 26))
     assert torch.equal(parameter_vector(in_blocks.module.network), parameter_vector(single.module.network))
-    assert in_blocks.recorder.final == single.recorder.final
+    assert in_blocks.module.recorder.final == single.module.recorder.final
     assert in_blocks.trainer.global_step == single.trainer.global_step == 25
 
 
-def test_a_callback_that_looks_at_each_batch_gets_each_batch(run, compose_plain, tmp_path):
+def test_a_callback_that_looks_at_each_batch_gets_each_batch(compose_plain):
     config = compose_plain(
         "+callbacks.stop._target_=pytorch_lightning.callbacks.EarlyStopping",
         "+callbacks.stop.monitor=test/loss",
@@ -89,7 +90,7 @@ def test_a_callback_that_looks_at_each_batch_gets_each_batch(run, compose_plain,
         "trainer.accelerator=cpu",
         "logger=none",
     )
-    job = trained(config, tmp_path)
+    job = trained(config)
     assert "EarlyStopping" in job.single_steps_because
     assert any(isinstance(c, EarlyStopping) for c in job.trainer.callbacks)
     assert job.trainer.global_step == 3  # the first epoch sets the mark, two more show no progress

@@ -1,0 +1,156 @@
+"""Permute one network's hidden units so that they line up with another's."""
+
+import copy
+from typing import NamedTuple
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor, nn
+
+from dlexp.measures.linear_chain import linear_layers, require_linear_chain, scales
+
+
+class Matching(NamedTuple):
+    """A matching of model_b to model_a.
+
+    ``permutations`` holds for each hidden layer the indices (n,): unit i of model_a pairs with unit
+    ``permutations[l][i]`` of model_b. ``model`` is a copy of model_b with its units in model_a's order, the
+    same function as model_b. ``sweeps`` counts the passes over the layers.
+    """
+
+    permutations: list[Tensor]
+    model: nn.Module
+    sweeps: int
+
+
+def match_permutation(
+    model_a: nn.Module,
+    model_b: nn.Module,
+    *,
+    generator: torch.Generator | None = None,
+    max_sweeps: int = 100,
+) -> Matching:
+    """Match hidden units by their weights: minimise |theta_a - pi(theta_b)|^2 over permutations pi.
+
+    Coordinate descent (Ainsworth et al. 2023, Algorithm 1): with the other layers' permutations held, layer
+    l solves a linear assignment problem that maximises <P_l, W_l^a P_(l-1) W_l^b^T + b_l^a b_l^b^T +
+    (W_(l+1)^a)^T P_(l+1) W_(l+1)^b>, until a sweep over the layers changes nothing. With one hidden layer
+    this is the exact optimum; with more it is a local one, which depends on the order of the layers: from
+    input to output, or drawn from ``generator`` for each sweep. Weights and biases enter as they act,
+    multiplied by the layers' ``weight_scale`` and ``bias_scale``.
+
+    Neither model is changed. Works on chains of linear layers and elementwise activations.
+
+    Raises ``ValueError`` for other models, different architectures, and weights that are not finite;
+    ``RuntimeError`` if ``max_sweeps`` do not suffice.
+    """
+    layers_a, layers_b = _layers(model_a, model_b)
+    a, b = [_effective(layer) for layer in layers_a], [_effective(layer) for layer in layers_b]
+    permutations = [torch.arange(layer.out_features) for layer in layers_a[:-1]]
+    for sweep in range(1, max_sweeps + 1):
+        order = list(range(len(permutations)))
+        if generator is not None:
+            order = torch.randperm(len(order), generator=generator, device=generator.device).tolist()
+        improved = False
+        for index in order:
+            gains = _gains(a, b, permutations, index)
+            proposal = _assign(gains)
+            units = torch.arange(len(proposal))
+            gain = gains[units, proposal].sum() - gains[units, permutations[index]].sum()
+            # Equal optima may alternate for ever; rounding must not count as progress.
+            if gain > 1e-12 * gains.abs().sum():
+                permutations[index] = proposal
+                improved = True
+        if not improved:
+            return Matching(permutations, _permuted(model_b, permutations), sweep)
+    raise RuntimeError(f"the matching still improves after max_sweeps={max_sweeps} sweeps over the layers")
+
+
+@torch.no_grad()
+def match_activations(model_a: nn.Module, model_b: nn.Module, x: Tensor) -> Matching:
+    """Match hidden units by their activations on ``x`` (N, d), layer by layer.
+
+    Minimises |Z_l^a - Z_l^b P_l^T|^2, where Z_l (N, n) are the hidden layer's outputs after its
+    activations; each layer is one linear assignment problem that maximises <P_l, (Z_l^a)^T Z_l^b>
+    (Ainsworth et al. 2023, section 3.1), independent of the others. Units that are 0 on
+    all of x look alike, so enough inputs are needed.
+
+    Raises ``ValueError`` as :func:`match_permutation`, and for activations that are not finite.
+    """
+    _layers(model_a, model_b)
+    permutations = []
+    for z_a, z_b in zip(_hidden_outputs(model_a, x), _hidden_outputs(model_b, x), strict=True):
+        if not bool(z_a.isfinite().all() and z_b.isfinite().all()):
+            raise ValueError("x gives activations that are not finite")
+        permutations.append(_assign(z_a.T @ z_b))
+    return Matching(permutations, _permuted(model_b, permutations), 1)
+
+
+def _layers(model_a: nn.Module, model_b: nn.Module) -> tuple[list[nn.Linear], list[nn.Linear]]:
+    chain_a, chain_b = require_linear_chain(model_a, "model_a"), require_linear_chain(model_b, "model_b")
+    described_a, described_b = (
+        [
+            (m.in_features, m.out_features, m.bias is not None, scales(m))
+            if isinstance(m, nn.Linear)
+            else repr(m)
+            for m in chain
+        ]
+        for chain in (chain_a, chain_b)
+    )
+    if described_a != described_b:
+        raise ValueError("model_a and model_b must have the same layers, sizes, scales and activations")
+    return linear_layers(chain_a), linear_layers(chain_b)
+
+
+@torch.no_grad()
+def _effective(layer: nn.Linear) -> tuple[Tensor, Tensor]:
+    """Weight (o, i) and bias (o,) as they act, in float64 on the CPU, where the assignment is solved."""
+    weight_scale, bias_scale = scales(layer)
+    weight = weight_scale * layer.weight.double().cpu()
+    bias = weight.new_zeros(len(weight)) if layer.bias is None else bias_scale * layer.bias.double().cpu()
+    if not bool(weight.isfinite().all() and bias.isfinite().all()):
+        raise ValueError("model_a or model_b has weights that are not finite")
+    return weight, bias
+
+
+def _gains(
+    a: list[tuple[Tensor, Tensor]], b: list[tuple[Tensor, Tensor]], permutations: list[Tensor], index: int
+) -> Tensor:
+    """What pairing unit i of a with unit j of b in layer ``index`` adds to <theta_a, pi(theta_b)>, (n, n)."""
+    (weight_a, bias_a), (weight_b, bias_b) = a[index], b[index]
+    if index > 0:
+        weight_b = weight_b[:, permutations[index - 1]]
+    following_a, following_b = a[index + 1][0], b[index + 1][0]
+    if index + 1 < len(permutations):
+        following_b = following_b[permutations[index + 1]]
+    return weight_a @ weight_b.T + torch.outer(bias_a, bias_b) + following_a.T @ following_b
+
+
+def _assign(gains: Tensor) -> Tensor:
+    _, columns = linear_sum_assignment(gains.double().cpu().numpy(), maximize=True)
+    return torch.from_numpy(columns)
+
+
+def _hidden_outputs(model: nn.Module, x: Tensor) -> list[Tensor]:
+    modules = require_linear_chain(model, "model")
+    outputs: list[Tensor] = []
+    hidden = x.clone()
+    for module in modules:
+        if isinstance(module, nn.Linear):
+            outputs.append(hidden)
+        hidden = module(hidden)
+    # The first is the input of the first layer.
+    return [output.double() for output in outputs[1:]]
+
+
+@torch.no_grad()
+def _permuted(model: nn.Module, permutations: list[Tensor]) -> nn.Module:
+    permuted = copy.deepcopy(model)
+    layers = linear_layers(require_linear_chain(permuted, "model_b"))
+    for layer, following, permutation in zip(layers, layers[1:], permutations, strict=False):
+        order = permutation.to(layer.weight.device)
+        layer.weight.copy_(layer.weight[order])
+        if layer.bias is not None:
+            layer.bias.copy_(layer.bias[order])
+        following.weight.copy_(following.weight[:, order])
+    return permuted

@@ -1,0 +1,202 @@
+"""Pruning masks, and the controls a lottery-ticket experiment needs.
+
+A mask is a boolean tensor shaped like its weight tensor, True where the weight is kept; masks are a dict
+from parameter name to mask. Only weights are pruned: trainable parameters with two dimensions or more.
+Biases and the gains of normalisation layers never are.
+"""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from dlexp.measures.functional import trainable_parameters
+
+Masks = dict[str, Tensor]
+SCOPES = ("layer", "global")
+
+
+def magnitude_masks(
+    model: nn.Module,
+    rate: float,
+    *,
+    scope: str = "layer",
+    previous: Mapping[str, Tensor] | None = None,
+    readout_rate: float | None = None,
+) -> Masks:
+    """Return masks that remove the share ``rate`` of the remaining weights, those of smallest magnitude.
+
+    - ``scope="layer"``: the share ``rate`` of each weight tensor, and ``readout_rate`` of the last one, by
+      default ``rate / 2`` (Frankle & Carbin 2019, section 2).
+    - ``scope="global"``: one threshold for all weight tensors together; the largest weight of each layer
+      stays, because an emptied layer cuts the network.
+
+    Of m remaining weights m (1 - rate), rounded half up but at least one, are kept. ``previous`` masks say
+    which remain, so k rounds leave (1 - rate)^k up to rounding; None means all. Among equal magnitudes the
+    weight that comes first in its tensor (and, globally, in the order of ``model.named_parameters()``) is
+    kept. Magnitudes are those of the parameters as stored, without the multipliers of a parametrisation.
+
+    Raises ``ValueError`` for a rate outside [0, 1), an unknown scope, a model without weights or with weights
+    that are not finite, previous masks that do not fit, and ``readout_rate`` with ``scope="global"``.
+    """
+    if scope not in SCOPES:
+        raise ValueError(f"scope={scope!r} is unknown; allowed: {', '.join(SCOPES)}")
+    if scope == "global" and readout_rate is not None:
+        raise ValueError(
+            f"readout_rate={readout_rate} needs scope='layer'; a global threshold has no rate by layer"
+        )
+    readout_rate = rate / 2 if readout_rate is None else readout_rate
+    for name, value in (("rate", rate), ("readout_rate", readout_rate)):
+        if not 0 <= value < 1:
+            raise ValueError(f"{name}={value} must be at least 0 and below 1")
+    weights = prunable_weights(model)
+    for name, weight in weights.items():
+        if not bool(weight.isfinite().all()):
+            raise ValueError(f"model has weights that are not finite in {name!r}")
+    remaining = dense_masks(model) if previous is None else _checked(previous, weights)
+    if scope == "global":
+        return _global_masks(weights, remaining, rate)
+    rates = dict.fromkeys(weights, rate)
+    rates[next(reversed(weights))] = readout_rate
+    return {name: _largest(weights[name], remaining[name], rates[name]) for name in weights}
+
+
+def random_masks(masks: Mapping[str, Tensor], *, generator: torch.Generator) -> Masks:
+    """Return masks that keep as many weights of each tensor as ``masks`` do, at uniformly random places."""
+    return {name: _shuffled(mask, generator) for name, mask in masks.items()}
+
+
+def dense_masks(model: nn.Module) -> Masks:
+    """Return the masks that keep every weight of ``model``."""
+    return {
+        name: torch.ones_like(weight, dtype=torch.bool) for name, weight in prunable_weights(model).items()
+    }
+
+
+def prunable_weights(model: nn.Module) -> dict[str, Tensor]:
+    """Return the trainable parameters with two dimensions or more, detached, the readout last.
+
+    Raises ``ValueError`` if there are none.
+    """
+    weights = {name: p for name, p in trainable_parameters(model).items() if p.ndim >= 2}
+    if not weights:
+        raise ValueError(f"{type(model).__name__} has no trainable weights (two dimensions or more) to prune")
+    return weights
+
+
+def density(masks: Mapping[str, Tensor]) -> float:
+    """Return the share of weights kept, over all masks together.
+
+    Raises ``ValueError`` if there are no masks.
+    """
+    total = sum(mask.numel() for mask in masks.values())
+    if total == 0:
+        raise ValueError("masks is empty, so it has no density")
+    return sum(int(mask.sum()) for mask in masks.values()) / total
+
+
+def apply_masks(values: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return ``values`` (parameters, gradients, ...) by name with the pruned entries exactly 0.
+
+    Tensors without a mask are passed on as they are; nothing is changed in place.
+
+    Raises ``ValueError`` for a mask whose name or shape is not among ``values``.
+    """
+    masks = _checked(masks, values, complete=False)
+    return {
+        name: torch.where(masks[name], value, torch.zeros((), dtype=value.dtype, device=value.device))
+        if name in masks
+        else value
+        for name, value in values.items()
+    }
+
+
+def reinitialized(
+    initial: Mapping[str, Tensor], masks: Mapping[str, Tensor], *, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Return the initial values with those of each masked tensor permuted among all its entries.
+
+    The control of Frankle & Carbin (2019): the mask with another initialisation. For weights drawn
+    independently from one law a permutation is a draw from that law, so no initialiser has to be known.
+    """
+    _checked(masks, initial, complete=False)
+    return {name: _shuffled(value, generator) if name in masks else value for name, value in initial.items()}
+
+
+def random_signs(
+    initial: Mapping[str, Tensor], masks: Mapping[str, Tensor], *, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Return the initial values with random signs and their own magnitudes in the masked tensors.
+
+    With :func:`constant_magnitudes` it separates what a ticket owes to signs and to magnitudes (Zhou et al.
+    2019).
+    """
+    _checked(masks, initial, complete=False)
+    return {
+        name: value.abs() * _signs(value, generator) if name in masks else value
+        for name, value in initial.items()
+    }
+
+
+def constant_magnitudes(initial: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return sign(theta) times the tensor's root mean square for the masked tensors (Zhou et al. 2019)."""
+    _checked(masks, initial, complete=False)
+    return {
+        name: value.sign() * value.square().mean().sqrt() if name in masks else value
+        for name, value in initial.items()
+    }
+
+
+def _largest(weight: Tensor, remaining: Tensor, rate: float) -> Tensor:
+    places = remaining.flatten().nonzero()[:, 0]
+    order = weight.flatten()[places].abs().sort(descending=True, stable=True).indices
+    mask = torch.zeros_like(remaining).flatten()
+    mask[places[order[: _kept(len(places), rate)]]] = True
+    return mask.reshape(weight.shape)
+
+
+def _global_masks(weights: Mapping[str, Tensor], remaining: Mapping[str, Tensor], rate: float) -> Masks:
+    protected = {name: _largest(weight, remaining[name], 1.0) for name, weight in weights.items()}
+    all_remaining = torch.cat([remaining[name].flatten() for name in weights])
+    all_protected = torch.cat([mask.flatten() for mask in protected.values()])
+    magnitudes = torch.cat([weight.flatten() for weight in weights.values()]).abs()
+    # Protected weights come first, then the others from the largest down.
+    places = all_remaining.nonzero()[:, 0]
+    keys = torch.where(all_protected, math.inf, magnitudes)[places]
+    count = max(_kept(len(places), rate), int(all_protected.sum()))
+    kept = torch.zeros_like(all_remaining)
+    kept[places[keys.sort(descending=True, stable=True).indices[:count]]] = True
+    pieces = kept.split([weight.numel() for weight in weights.values()])
+    return {name: piece.reshape(weights[name].shape) for name, piece in zip(weights, pieces, strict=True)}
+
+
+def _kept(count: int, rate: float) -> int:
+    return min(count, max(1, math.floor(count * (1 - rate) + 0.5)))
+
+
+def _checked(
+    masks: Mapping[str, Tensor], values: Mapping[str, Tensor], *, complete: bool = True
+) -> Mapping[str, Tensor]:
+    for name, mask in masks.items():
+        if name not in values:
+            raise ValueError(f"masks names {name!r}, which is not among {', '.join(values)}")
+        if mask.shape != values[name].shape or mask.dtype != torch.bool:
+            raise ValueError(
+                f"the mask of {name!r} must be boolean with shape {tuple(values[name].shape)}, "
+                f"got {mask.dtype} {tuple(mask.shape)}"
+            )
+    missing = [name for name in values if name not in masks]
+    if complete and missing:
+        raise ValueError(f"masks lacks {', '.join(missing)}")
+    return masks
+
+
+def _shuffled(values: Tensor, generator: torch.Generator) -> Tensor:
+    order = torch.randperm(values.numel(), generator=generator, device=generator.device).to(values.device)
+    return values.flatten()[order].reshape(values.shape)
+
+
+def _signs(values: Tensor, generator: torch.Generator) -> Tensor:
+    bits = torch.randint(0, 2, values.shape, generator=generator, device=generator.device)
+    return (2 * bits - 1).to(values)

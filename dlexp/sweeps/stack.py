@@ -1,0 +1,121 @@
+"""Many small networks as one: their weights in zero-padded stacks, a forward pass of batched products."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from dlexp.models.layers import ScaledLinear
+
+
+class Stack(nn.Module):
+    """Networks of the same depth and activation, trained as one; each is a view into the stack.
+
+    Layer l of M members is one weight (M, out_l, in_l), as wide as the widest member and zero outside each.
+    Padded weights receive no gradient if the padded units are 0; where phi(0) != 0 a mask makes them so. They
+    then stay 0 under SGD, Adam and weight decay, and every member computes what it would compute alone.
+
+    On construction the members' parameters become views into the stack: a member is an ordinary network with
+    the present weights at all times.
+
+    Args:
+        members: chains of :class:`ScaledLinear` and activations (:func:`is_stackable`), alike but for widths
+            and multipliers.
+    """
+
+    def __init__(self, members: Sequence[nn.Sequential]) -> None:
+        super().__init__()
+        self.members = list(members)  # a plain list: their parameters are the stack's, not further ones
+        chains = [_linear_layers(member) for member in members]
+        self.activations = nn.ModuleList(
+            module for module in members[0] if not isinstance(module, ScaledLinear)
+        )
+        self.weights = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        for index, layers in enumerate(zip(*chains, strict=True)):
+            self.weights.append(_stack_parameters([layer.weight for layer in layers]))
+            if layers[0].bias is not None:
+                self.biases.append(_stack_parameters([layer.bias for layer in layers]))
+            self._register_scale(f"weight_scale_{index}", [layer.weight_scale for layer in layers])
+            self._register_scale(f"bias_scale_{index}", [layer.bias_scale for layer in layers])
+            self._register_mask(index, [layer.out_features for layer in layers])
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (M, B, input_dim), a batch for each member, to outputs (M, B, output_dim)."""
+        last = len(self.weights) - 1
+        for index, weight in enumerate(self.weights):
+            scale = getattr(self, f"weight_scale_{index}")
+            scaled = weight if scale is None else scale[:, None, None] * weight
+            if self.biases:
+                bias, scale = self.biases[index], getattr(self, f"bias_scale_{index}")
+                bias = bias if scale is None else scale[:, None] * bias
+                x = torch.baddbmm(bias.unsqueeze(1), x, scaled.mT)
+            else:
+                x = torch.bmm(x, scaled.mT)
+            if index < last:
+                x = self.activations[index](x)
+                mask = getattr(self, f"mask_{index}")
+                if mask is not None:
+                    x = x * mask
+        return x
+
+    def parameter_of(self, name: str) -> nn.Parameter:
+        """Return the stacked parameter (M, ...) that holds a member's parameter ``name``."""
+        layer_name, _, kind = name.rpartition(".")
+        names = [n for n, m in self.members[0].named_children() if isinstance(m, ScaledLinear)]
+        parameters = self.weights if kind == "weight" else self.biases
+        return cast(nn.Parameter, parameters[names.index(layer_name)])
+
+    def _register_scale(self, name: str, scales: Sequence[float]) -> None:
+        needed = any(scale != 1 for scale in scales)
+        self.register_buffer(name, torch.tensor(scales, dtype=torch.float64) if needed else None)
+
+    def _register_mask(self, index: int, widths: Sequence[int]) -> None:
+        is_hidden = index < len(self.activations)
+        padded = min(widths) < max(widths)
+        leaks = is_hidden and self.activations[index](torch.zeros(())).item() != 0
+        mask = None
+        if padded and leaks:
+            mask = (torch.arange(max(widths)) < torch.tensor(widths)[:, None])[:, None, :].double()
+        self.register_buffer(f"mask_{index}", mask)
+
+    def adopt(self) -> None:
+        """Make the members' parameters views into the stack, wherever it now is (device, precision)."""
+        for position, member in enumerate(self.members):
+            biases = iter(self.biases)
+            for layer, weight in zip(_linear_layers(member), self.weights, strict=True):
+                layer.weight.data = weight.data[position, : layer.out_features, : layer.in_features]
+                if layer.bias is not None:
+                    layer.bias.data = next(biases).data[position, : layer.out_features]
+
+
+def is_stackable(network: nn.Module) -> bool:
+    """Whether a network is a chain of :class:`ScaledLinear` layers with an activation after each but the last.
+
+    The activations must be stateless and elementwise; those of the MLP family are.
+    """
+    if not isinstance(network, nn.Sequential) or type(network).forward is not nn.Sequential.forward:
+        return False
+    modules = list(network)
+    return (
+        len(modules) % 2 == 1
+        and all(type(module) is ScaledLinear for module in modules[::2])
+        and not any(list(module.parameters()) + list(module.buffers()) for module in modules[1::2])
+        and all(parameter.requires_grad for parameter in network.parameters())
+    )
+
+
+def _linear_layers(network: nn.Sequential) -> list[ScaledLinear]:
+    return [module for module in network if isinstance(module, ScaledLinear)]
+
+
+def _stack_parameters(parameters: Sequence[Tensor]) -> nn.Parameter:
+    shape = [max(sizes) for sizes in zip(*(p.shape for p in parameters), strict=True)]
+    stacked = parameters[0].new_zeros(len(parameters), *shape)
+    for position, parameter in enumerate(parameters):
+        stacked[position][tuple(slice(size) for size in parameter.shape)] = parameter.detach()
+    return nn.Parameter(stacked)

@@ -1,0 +1,52 @@
+"""Networks trained ahead of their jobs: where a job asks whether somebody has trained its network already.
+
+Whoever trains many jobs' networks at once leaves each here; the job then only writes down what came of it.
+Training does not know who that is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from dlexp.training.recorder import Recorder
+
+
+@dataclass
+class Trained:
+    """What came of training one job's network.
+
+    Attributes:
+        outcome: ``completed``, ``converged`` or ``diverged``.
+        step, epoch: where it ended.
+        state: of the network.
+        hyperparameters: of the LightningModule that holds such a network.
+        recorder: what was measured.
+        device: that trained it.
+        error: what a callback raised, if one did.
+        remark: for the job's log.
+    """
+
+    outcome: str
+    step: int
+    epoch: int
+    state: Mapping[str, Tensor]
+    hyperparameters: Mapping[str, Any]
+    recorder: Recorder
+    device: str
+    error: Exception | None = None
+    remark: str = ""
+
+
+_trained: dict[str, Trained] = {}
+
+
+def leave(identity: str, trained: Trained) -> None:
+    """Leave what came of the job with this identity."""
+    _trained[identity] = trained
+
+
+def take(identity: str) -> Trained | None:
+    """Return what came of the job with this identity, once; None if nobody has trained it."""
+    return _trained.pop(identity, None)

@@ -1,0 +1,273 @@
+import copy
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from dlexp.measures.pruning import (
+    apply_masks,
+    constant_magnitudes,
+    dense_masks,
+    density,
+    magnitude_masks,
+    random_masks,
+    random_signs,
+    reinitialized,
+)
+from dlexp.models.mlp import MLP
+
+
+def network(width: int = 10, depth: int = 2, seed: int = 0) -> MLP:
+    generator = torch.Generator().manual_seed(seed)
+    return MLP(
+        input_dim=5,
+        width=width,
+        depth=depth,
+        output_dim=4,
+        generator=generator,
+        initialization="normal",
+        bias_std=5,
+    )
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def counts(masks: dict[str, Tensor]) -> list[int]:
+    return [int(mask.sum()) for mask in masks.values()]
+
+
+def smallest_kept_and_largest_pruned(weight: Tensor, mask: Tensor) -> tuple[float, float]:
+    magnitudes = [abs(w) for w in weight.flatten().tolist()]
+    kept = [m for m, k in zip(magnitudes, mask.flatten().tolist(), strict=True) if k]
+    pruned = [m for m, k in zip(magnitudes, mask.flatten().tolist(), strict=True) if not k]
+    return min(kept), max(pruned)
+
+
+def test_layer_masks_keep_the_largest_of_each_layer_and_half_the_rate_at_the_readout() -> None:
+    model = network()
+    masks = magnitude_masks(model, 0.2)
+    assert list(masks) == ["hidden_1.weight", "hidden_2.weight", "readout.weight"]
+    # Of 50, 100 and 40 weights.
+    assert counts(masks) == [40, 80, 36]
+    for name, mask in masks.items():
+        kept, pruned = smallest_kept_and_largest_pruned(model.get_parameter(name).detach(), mask)
+        assert kept > pruned
+        assert mask.dtype == torch.bool
+    assert density(masks) == 156 / 190
+    assert counts(magnitude_masks(model, 0.2, readout_rate=0.5)) == [40, 80, 20]
+
+
+def test_rounds_leave_powers_of_the_rate_exactly_and_are_nested() -> None:
+    # 5^4 = 625 weights divide by 5 four times.
+    model = nn.Sequential(nn.Linear(25, 25), nn.ReLU(), nn.Linear(25, 25))
+    masks = None
+    for k in range(1, 5):
+        finer = magnitude_masks(model, 0.2, previous=masks, readout_rate=0.2)
+        assert counts(finer) == [625 * 4**k // 5**k] * 2
+        assert density(finer) == pytest.approx(0.8**k, rel=1e-15)
+        if masks is not None:
+            assert all(not bool((finer[name] & ~masks[name]).any()) for name in masks)
+        masks = finer
+    one_shot = magnitude_masks(model, 1 - 0.8**4, readout_rate=1 - 0.8**4)
+    assert all(torch.equal(one_shot[name], masks[name]) for name in one_shot)
+
+
+def test_rounding_does_not_accumulate() -> None:
+    model, masks = network(width=37), None
+    for k in range(1, 12):
+        masks = magnitude_masks(model, 0.2, previous=masks)
+        for name, mask in masks.items():
+            rate = 0.1 if name == "readout.weight" else 0.2
+            # Each round errs by at most half a weight, which the later rounds shrink with the rest.
+            assert abs(int(mask.sum()) - mask.numel() * (1 - rate) ** k) <= 0.5 / rate
+
+
+def test_previous_masks_hide_weights_that_grew_back() -> None:
+    model = nn.Sequential(nn.Linear(4, 1, bias=False))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[9.0, 1.0, 2.0, 3.0]]))
+    previous = {"0.weight": torch.tensor([[False, True, True, True]])}
+    masks = magnitude_masks(model, 0.4, previous=previous, readout_rate=0.4)
+    assert masks["0.weight"].tolist() == [[False, False, True, True]]
+
+
+def test_global_threshold_skips_biases_and_empties_no_layer() -> None:
+    model = network()
+    with torch.no_grad():
+        model.hidden_2.weight.mul_(1e-6)
+    masks = magnitude_masks(model, 0.8, scope="global")
+    assert sum(counts(masks)) == 38
+    assert counts(masks)[1] == 1
+    assert bool(masks["hidden_2.weight"].flatten()[model.hidden_2.weight.abs().argmax()])
+    # The rest is one threshold over the two other layers.
+    weights = torch.cat([model.hidden_1.weight.flatten(), model.readout.weight.flatten()]).detach()
+    mask = torch.cat([masks["hidden_1.weight"].flatten(), masks["readout.weight"].flatten()])
+    kept, pruned = smallest_kept_and_largest_pruned(weights, mask)
+    assert kept > pruned
+    assert not any("bias" in name for name in masks)
+    assert counts(magnitude_masks(model, 0.999, scope="global")) == [1, 1, 1]
+
+
+def test_global_rounds_are_nested() -> None:
+    model = network()
+    first = magnitude_masks(model, 0.5, scope="global")
+    second = magnitude_masks(model, 0.5, scope="global", previous=first)
+    assert [sum(counts(masks)) for masks in (first, second)] == [95, 48]
+    assert all(not bool((second[name] & ~first[name]).any()) for name in first)
+    direct = magnitude_masks(model, 1 - 48 / 190, scope="global")
+    assert all(torch.equal(second[name], direct[name]) for name in direct)
+
+
+def test_ties_keep_what_comes_first() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 3))
+    with torch.no_grad():
+        for p in model.parameters():
+            p.fill_(-1.0)
+    masks = magnitude_masks(model, 0.5, readout_rate=0.5)
+    assert masks["0.weight"].tolist() == [[True] * 3, [False] * 3]
+    masks = magnitude_masks(model, 0.5, scope="global")
+    # One weight of the second layer is protected.
+    assert masks["0.weight"].flatten().tolist() == [True] * 5 + [False]
+    assert masks["2.weight"].flatten().tolist() == [True] + [False] * 5
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rate=st.floats(0, 0.99),
+    width=st.integers(1, 9),
+    scope=st.sampled_from(["layer", "global"]),
+    seed=st.integers(0, 9),
+)
+def test_counts_and_nesting_for_any_rate(rate: float, width: int, scope: str, seed: int) -> None:
+    model = network(width=width, seed=seed)
+    sizes = [5 * width, width * width, 4 * width]
+    remaining, masks = sizes, None
+    for _ in range(4):
+        previous, masks = masks, magnitude_masks(model, rate, scope=scope, previous=masks)
+        if scope == "layer":
+            rates = [rate, rate, rate / 2]
+            remaining = [max(1, math.floor(m * (1 - r) + 0.5)) for m, r in zip(remaining, rates, strict=True)]
+            assert counts(masks) == remaining
+        assert min(counts(masks)) >= 1
+        if previous is not None:
+            assert all(not bool((masks[name] & ~previous[name]).any()) for name in masks)
+
+
+def test_random_masks_have_the_same_counts_at_uniform_places() -> None:
+    masks = magnitude_masks(network(), 0.7)
+    state = torch.get_rng_state()
+    draws = [random_masks(masks, generator=generator(seed)) for seed in range(400)]
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(counts(draw) == counts(masks) for draw in draws)
+    frequency = torch.stack([draw["hidden_1.weight"] for draw in draws]).double().mean(dim=0)
+    # Five standard errors of a share of .3 over 400 draws.
+    assert float((frequency - 0.3).abs().max()) < 5 * math.sqrt(0.3 * 0.7 / 400)
+    again = random_masks(masks, generator=generator(0))
+    assert all(torch.equal(again[name], draws[0][name]) for name in masks)
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_masked_training_keeps_pruned_weights_at_zero(optimizer: str) -> None:
+    model = network()
+    masks = magnitude_masks(model, 0.6)
+    initial = {name: p.detach().clone() for name, p in model.named_parameters()}
+    with torch.no_grad():
+        for name, value in apply_masks(initial, masks).items():
+            model.get_parameter(name).copy_(value)
+    steps = {
+        "momentum": lambda: torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=0.1),
+        "adam": lambda: torch.optim.Adam(model.parameters(), lr=0.01),
+    }[optimizer]()
+    x = torch.randn(20, 5, generator=generator())
+    for _ in range(30):
+        steps.zero_grad()
+        ((model(x) - 1) ** 2).mean().backward()
+        gradients = apply_masks({name: p.grad for name, p in model.named_parameters()}, masks)
+        for name, p in model.named_parameters():
+            p.grad = gradients[name]
+        steps.step()
+    for name, mask in masks.items():
+        weight = model.get_parameter(name)
+        assert not bool(weight[~mask].any())
+        assert not torch.equal(weight[mask], initial[name][mask])
+
+
+def test_apply_masks_gives_exact_zeros_and_passes_the_rest_on() -> None:
+    values = {"w": torch.tensor([[-1.0, torch.inf], [torch.nan, 2.0]]), "b": torch.ones(2)}
+    before = values["w"].clone()
+    result = apply_masks(values, {"w": torch.tensor([[False, False], [False, True]])})
+    assert str(result["w"].tolist()) == "[[0.0, 0.0], [0.0, 2.0]]"
+    assert result["b"] is values["b"]
+    assert torch.equal(values["w"].nan_to_num(), before.nan_to_num())
+
+
+def test_controls_keep_what_they_promise() -> None:
+    model = network(width=40)
+    initial = {name: p.detach() for name, p in model.named_parameters()}
+    masks = magnitude_masks(model, 0.5)
+    shuffled = reinitialized(initial, masks, generator=generator())
+    signs = random_signs(initial, masks, generator=generator())
+    constant = constant_magnitudes(initial, masks)
+    for name, value in initial.items():
+        if name not in masks:
+            assert shuffled[name] is signs[name] is constant[name] is value
+            continue
+        assert torch.equal(shuffled[name].flatten().sort().values, value.flatten().sort().values)
+        assert (
+            abs(float(torch.corrcoef(torch.stack([shuffled[name].flatten(), value.flatten()]))[0, 1])) < 0.2
+        )
+        assert torch.equal(signs[name].abs(), value.abs())
+        assert 0.35 < float((signs[name] == value).float().mean()) < 0.65
+        assert 0.35 < float((signs[name] > 0).float().mean()) < 0.65
+        assert torch.equal(constant[name].sign(), value.sign())
+        torch.testing.assert_close(constant[name].norm(), value.norm())
+        assert len(constant[name].abs().unique()) == 1
+
+
+def test_model_stays_as_it_is() -> None:
+    model = network()
+    before = copy.deepcopy(model.state_dict())
+    magnitude_masks(model, 0.5)
+    magnitude_masks(model, 0.5, scope="global")
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_frozen_weights_and_convolutions() -> None:
+    model = nn.Sequential(nn.Conv1d(2, 3, 4), nn.BatchNorm1d(3), nn.Flatten(), nn.Linear(6, 10))
+    assert {name: mask.numel() for name, mask in dense_masks(model).items()} == {
+        "0.weight": 24,
+        "3.weight": 60,
+    }
+    model[0].weight.requires_grad_(False)
+    assert list(magnitude_masks(model, 0.5)) == ["3.weight"]
+
+
+def test_refusals() -> None:
+    model = network()
+    masks = magnitude_masks(model, 0.5)
+    for rate in (1.0, -0.1, math.nan):
+        with pytest.raises(ValueError, match=r"rate=.* must be at least 0 and below 1"):
+            magnitude_masks(model, rate)
+    with pytest.raises(ValueError, match="scope='net' is unknown; allowed: layer, global"):
+        magnitude_masks(model, 0.5, scope="net")
+    with pytest.raises(ValueError, match=r"readout_rate=0.1 needs scope='layer'"):
+        magnitude_masks(model, 0.5, scope="global", readout_rate=0.1)
+    with pytest.raises(ValueError, match=r"masks lacks readout.weight"):
+        magnitude_masks(model, 0.5, previous={k: v for k, v in masks.items() if k != "readout.weight"})
+    with pytest.raises(ValueError, match=r"must be boolean with shape \(10, 5\)"):
+        magnitude_masks(model, 0.5, previous=masks | {"hidden_1.weight": torch.ones(10, 5)})
+    with pytest.raises(ValueError, match=r"masks names 'other', which is not among"):
+        apply_masks(dict(model.named_parameters()), {"other": torch.ones(1, dtype=torch.bool)})
+    with pytest.raises(ValueError, match="masks is empty"):
+        density({})
+    with pytest.raises(ValueError, match="no trainable weights"):
+        magnitude_masks(nn.BatchNorm1d(3), 0.5)
+    with torch.no_grad():
+        model.hidden_1.weight[0, 0] = torch.nan
+    with pytest.raises(ValueError, match=r"weights that are not finite in 'hidden_1.weight'"):
+        magnitude_masks(model, 0.5)
