@@ -13,7 +13,7 @@ from torch import nn
 
 from dlexp.seeding import make_generator
 from dlexp.training.learner import Learner
-from dlexp.training.plan import log_spaced_steps
+from dlexp.training.plan import Plan, log_spaced_steps
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ class MeasureCallback(Callback, ABC):
     """
 
     name: str
+    changes_network = False  # one that does is called after those that measure the network as it was trained
 
     def __init__(
         self,
@@ -61,6 +62,10 @@ class MeasureCallback(Callback, ABC):
         self.seconds = 0.0
         self._due: frozenset[int] = frozenset()
         self._measured_step: int | None = None
+
+    def find_problems(self, config: Mapping[str, Any], plan: Plan) -> list[str]:
+        """Return what else in a job's configuration this callback cannot work with, a sentence each."""
+        return []
 
     @abstractmethod
     def measure(self, module: Learner) -> Mapping[str, float]:
@@ -114,8 +119,8 @@ class MeasureCallback(Callback, ABC):
         """Prepare before anything is measured (a copy of the initial network, say)."""
 
     def _measure_and_record(self, module: Learner) -> None:
-        if module.outcome == "diverged":
-            return
+        if module.outcome == "diverged" or not is_finite(module.network):
+            return  # it may have diverged since the loss was last looked at
         with self._timed(), evaluation_mode(module.network):
             metrics = self.measure(module)
         module.record(metrics)
@@ -128,6 +133,11 @@ class MeasureCallback(Callback, ABC):
             yield
         finally:
             self.seconds += time.perf_counter() - start
+
+
+def is_finite(network: nn.Module) -> bool:
+    """Whether every parameter of a network is finite."""
+    return bool(torch.stack([p.detach().isfinite().all() for p in network.parameters()]).all())
 
 
 @contextlib.contextmanager

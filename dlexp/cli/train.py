@@ -25,8 +25,7 @@ def train(config: DictConfig) -> float | None:
     runtime = HydraConfig.get()
     folder = Path(runtime.runtime.output_dir)
     result = run_job(to_plain(config), list(runtime.overrides.task), folder, state.progress.report)
-    log = folder / "train.log"
-    state.ended.append(session.Ended(folder.name, result.status, result.error, log, result.metrics))
+    state.note(folder, result)
     return result.metrics.get(config.objective)
 
 
@@ -78,7 +77,9 @@ def conclude(state: session.Session) -> int:
 def _print_job(state: session.Session) -> None:
     for job in state.ended:
         if job.status == "done":
-            values = "  ".join(f"{name} {value:.4g}" for name, value in sorted(job.metrics.items()))
+            # of metrics by layer, result.json has the rest
+            shown = sorted((k, v) for k, v in job.metrics.items() if k.count("/") == 1)
+            values = "  ".join(f"{name} {value:.4g}" for name, value in shown)
             print(f"{job.label}  {values}")
         print(f"results: {shown_path(job.log.parent)}")
         print(tensorboard_command(job.log.parent))

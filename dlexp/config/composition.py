@@ -5,7 +5,6 @@ launcher to run it, at 0.1 to 0.2 s a time. Jobs that differ in values alone (``
 of the same files, so that one composition serves them all, the values set afterwards as Hydra sets them.
 """
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,20 +21,25 @@ class SweepConfigLoader:
     def __init__(self, loader: ConfigLoader) -> None:
         self._loader = loader
         self._parser = OverridesParser.create()
-        self._templates: dict[tuple[str, ...], DictConfig] = {}
+        self._shared: dict[tuple[tuple[str, ...], tuple[str, ...]], DictConfig] = {}
         self._groups: dict[str, bool] = {}
+        self._parsed: dict[str, Override] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        """Return what the wrapped loader returns, by its shared composition where one is enough."""
-        parsed = self._parser.parse_overrides(sweep_overrides)
+        """Return what the wrapped loader returns; it is valid until the next call, so copy what is to last.
+
+        Overrides of the same keys are set in the same object, one job's values over the last one's.
+        """
+        parsed = [self._parse(override) for override in sweep_overrides]
         values = [override for override in parsed if self._sets_a_value(override)]
         others = tuple(override.input_line or "" for override in parsed if override not in values)
-        if others not in self._templates:
-            self._templates[others] = self._loader.load_sweep_config(master_config, list(others))
-        config = copy.deepcopy(self._templates[others])
+        keys = tuple(sorted(override.key_or_group for override in values))
+        if (others, keys) not in self._shared:
+            self._shared[others, keys] = self._loader.load_sweep_config(master_config, list(others))
+        config = self._shared[others, keys]
         try:
             for override in values:
                 OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
@@ -45,6 +49,12 @@ class SweepConfigLoader:
         _describe_overrides(config, [override for override in parsed if not override.is_hydra_override()])
         return config
 
+    def _parse(self, override: str) -> Override:
+        # A sweep says the same few things over and over, and Hydra's parser takes a millisecond for each.
+        if override not in self._parsed:
+            self._parsed[override] = self._parser.parse_override(override)
+        return self._parsed[override]
+
     def _sets_a_value(self, override: Override) -> bool:
         """Whether an override only sets the value of an existing key, and so needs no other file."""
         key = override.key_or_group
@@ -53,6 +63,8 @@ class SweepConfigLoader:
             and override.package is None
             and not override.is_hydra_override()
             and not self._is_group(key)
+            # a mapping is merged into what is there: the values of the job before would shine through
+            and not isinstance(override.value(), dict)
         )
 
     def _is_group(self, key: str) -> bool:

@@ -12,6 +12,8 @@ from omegaconf import DictConfig
 from dlexp.config.resolve import to_plain
 from dlexp.config.validation import find_problems
 from dlexp.sweeps.progress import Progress
+from dlexp.training.job import finished_result
+from dlexp.training.result import Result
 
 
 @dataclass
@@ -34,6 +36,11 @@ class Session:
     ended: list[Ended] = field(default_factory=list)
     progress: Progress = field(default_factory=Progress)
 
+    def note(self, folder: Path, result: Result) -> None:
+        """Note how a job ended."""
+        log = folder / "train.log"
+        self.ended.append(Ended(folder.name, result.status, result.error, log, result.metrics))
+
     @property
     def unsuccessful(self) -> list[Ended]:
         """The jobs that did not end as ``done``."""
@@ -55,8 +62,13 @@ class SessionCallback(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check one job."""
-        refuse(find_problems(to_plain(config)))
+        plain = to_plain(config)
+        refuse(find_problems(plain))
         current.folder = _writable(config.hydra.run.dir)
+        if finished_result(plain, current.folder) is None:
+            from dlexp.training.build import find_build_problems  # takes seconds: it imports torch
+
+            refuse(find_build_problems(plain))
         current.progress.begin(1)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:

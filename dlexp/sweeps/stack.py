@@ -33,13 +33,17 @@ class Stack(nn.Module):
         )
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
-        for index, layers in enumerate(zip(*chains, strict=True)):
+        self._scales: list[tuple[list[float], list[float]]] = []
+        self._widths: list[list[int]] = []
+        for layers in zip(*chains, strict=True):
             self.weights.append(_stack_parameters([layer.weight for layer in layers]))
             if layers[0].bias is not None:
                 self.biases.append(_stack_parameters([layer.bias for layer in layers]))
-            self._register_scale(f"weight_scale_{index}", [layer.weight_scale for layer in layers])
-            self._register_scale(f"bias_scale_{index}", [layer.bias_scale for layer in layers])
-            self._register_mask(index, [layer.out_features for layer in layers])
+            self._scales.append(
+                ([layer.weight_scale for layer in layers], [layer.bias_scale for layer in layers])
+            )
+            self._widths.append([layer.out_features for layer in layers])
+        self.adopt()
 
     def __len__(self) -> int:
         return len(self.members)
@@ -48,19 +52,17 @@ class Stack(nn.Module):
         """Map (M, B, input_dim), a batch for each member, to outputs (M, B, output_dim)."""
         last = len(self.weights) - 1
         for index, weight in enumerate(self.weights):
-            scale = getattr(self, f"weight_scale_{index}")
-            scaled = weight if scale is None else scale[:, None, None] * weight
+            weight_scale, bias_scale, mask = self._constants[index]
+            scaled = weight if weight_scale is None else weight_scale[:, None, None] * weight
             if self.biases:
-                bias, scale = self.biases[index], getattr(self, f"bias_scale_{index}")
-                bias = bias if scale is None else scale[:, None] * bias
+                bias = self.biases[index]
+                bias = bias if bias_scale is None else bias_scale[:, None] * bias
                 x = torch.baddbmm(bias.unsqueeze(1), x, scaled.mT)
             else:
                 x = torch.bmm(x, scaled.mT)
             if index < last:
                 x = self.activations[index](x)
-                mask = getattr(self, f"mask_{index}")
-                if mask is not None:
-                    x = x * mask
+                x = x if mask is None else x * mask
         return x
 
     def parameter_of(self, name: str) -> nn.Parameter:
@@ -70,31 +72,33 @@ class Stack(nn.Module):
         parameters = self.weights if kind == "weight" else self.biases
         return cast(nn.Parameter, parameters[names.index(layer_name)])
 
-    def _register_scale(self, name: str, scales: Sequence[float]) -> None:
-        needed = any(scale != 1 for scale in scales)
-        self.register_buffer(name, torch.tensor(scales, dtype=torch.float64) if needed else None)
-
-    def _register_mask(self, index: int, widths: Sequence[int]) -> None:
-        is_hidden = index < len(self.activations)
-        padded = min(widths) < max(widths)
-        leaks = is_hidden and self.activations[index](torch.zeros(())).item() != 0
-        mask = None
-        if padded and leaks:
-            mask = (torch.arange(max(widths)) < torch.tensor(widths)[:, None])[:, None, :].double()
-        self.register_buffer(f"mask_{index}", mask)
-
     def adopt(self) -> None:
-        """Make the members' parameters views into the stack, wherever it now is (device, precision)."""
+        """Make the members views into the stack and the constants tensors, wherever the stack now is."""
         for position, member in enumerate(self.members):
             biases = iter(self.biases)
             for layer, weight in zip(_linear_layers(member), self.weights, strict=True):
                 layer.weight.data = weight.data[position, : layer.out_features, : layer.in_features]
                 if layer.bias is not None:
                     layer.bias.data = next(biases).data[position, : layer.out_features]
+        like = self.weights[0]
+        self._constants = [
+            (_scale_tensor(weight_scales, like), _scale_tensor(bias_scales, like), self._mask(index))
+            for index, (weight_scales, bias_scales) in enumerate(self._scales)
+        ]
+
+    def _mask(self, index: int) -> Tensor | None:
+        """Return what keeps padded units at 0, (M, 1, width), or None where they are 0 by themselves."""
+        widths, like = self._widths[index], self.weights[0]
+        if index == len(self.activations) or min(widths) == max(widths):
+            return None
+        if self.activations[index](like.new_zeros(())).item() == 0:
+            return None
+        units = torch.arange(max(widths)) < torch.tensor(widths)[:, None]
+        return units[:, None, :].to(like)
 
 
 def is_stackable(network: nn.Module) -> bool:
-    """Whether a network is a chain of :class:`ScaledLinear` layers with an activation after each but the last.
+    """Whether a network is a chain of :class:`ScaledLinear` with an activation after each but the last.
 
     The activations must be stateless and elementwise; those of the MLP family are.
     """
@@ -119,3 +123,7 @@ def _stack_parameters(parameters: Sequence[Tensor]) -> nn.Parameter:
     for position, parameter in enumerate(parameters):
         stacked[position][tuple(slice(size) for size in parameter.shape)] = parameter.detach()
     return nn.Parameter(stacked)
+
+
+def _scale_tensor(scales: Sequence[float], like: Tensor) -> Tensor | None:
+    return None if all(scale == 1 for scale in scales) else like.new_tensor(scales)

@@ -6,11 +6,12 @@ Training does not know who that is.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-from dlexp.training.recorder import Recorder
+    from dlexp.training.recorder import Recorder
 
 
 @dataclass
@@ -26,20 +27,23 @@ class Trained:
         device: that trained it.
         error: what a callback raised, if one did.
         remark: for the job's log.
+        duration_s: the job's share of the time it took.
     """
 
     outcome: str
     step: int
     epoch: int
-    state: Mapping[str, Tensor]
+    state: "Mapping[str, Tensor]"
     hyperparameters: Mapping[str, Any]
-    recorder: Recorder
+    recorder: "Recorder"
     device: str
     error: Exception | None = None
     remark: str = ""
+    duration_s: float = 0.0
 
 
 _trained: dict[str, Trained] = {}
+_reasons: dict[str, str] = {}
 
 
 def leave(identity: str, trained: Trained) -> None:
@@ -50,3 +54,18 @@ def leave(identity: str, trained: Trained) -> None:
 def take(identity: str) -> Trained | None:
     """Return what came of the job with this identity, once; None if nobody has trained it."""
     return _trained.pop(identity, None)
+
+
+def forget() -> None:
+    """Drop what nobody has taken."""
+    _trained.clear()
+
+
+def explain(identity: str, reason: str) -> None:
+    """Say why the job with this identity was not trained ahead, for its log."""
+    _reasons[identity] = reason
+
+
+def explanation(identity: str) -> str | None:
+    """Return why the job with this identity was not trained ahead, once."""
+    return _reasons.pop(identity, None)

@@ -53,6 +53,9 @@ def build(config: Mapping[str, Any], recorder: Recorder, report: Report | None =
     datamodule = make_datamodule(config)
     callbacks = make_callbacks(config)
     plan = make_plan(config, datamodule.order.steps_per_epoch)
+    problems = callback_problems(callbacks, config, plan)
+    if problems:
+        raise ConfigError("\n".join(problems))
     single_steps_because = reason_for_single_steps(config["trainer"], callbacks)
     in_blocks = single_steps_because is None
     module = SupervisedModule(
@@ -127,7 +130,20 @@ def find_build_problems(config: Mapping[str, Any]) -> list[str]:
             problems.append(str(error))
         except (TypeError, ImportError, AttributeError) as error:
             problems.append(f"model cannot be made: {error}.")
+    if not problems:
+        plan = make_plan(config, make_datamodule(config).order.steps_per_epoch)
+        problems += callback_problems(make_callbacks(config), config, plan)
     return problems
+
+
+def callback_problems(callbacks: Sequence[Callback], config: Mapping[str, Any], plan: Plan) -> list[str]:
+    """Return one sentence for each setting elsewhere that one of dlexp's callbacks cannot work with."""
+    return [
+        problem
+        for callback in callbacks
+        if hasattr(callback, "find_problems")
+        for problem in callback.find_problems(config, plan)
+    ]
 
 
 def trainer_settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,8 +204,11 @@ def make_datamodule(config: Mapping[str, Any]) -> SyntheticDataModule:
 
 
 def make_callbacks(config: Mapping[str, Any]) -> list[Callback]:
-    """Return the callbacks, in the order of the configuration."""
-    return [_instantiate(f"callbacks.{name}", settings) for name, settings in config["callbacks"].items()]
+    """Return the callbacks in the order of the configuration, those that change the network last."""
+    callbacks = [
+        _instantiate(f"callbacks.{name}", settings) for name, settings in config["callbacks"].items()
+    ]
+    return sorted(callbacks, key=lambda callback: getattr(callback, "changes_network", False))
 
 
 def make_loggers(config: Mapping[str, Any], folder: Path) -> list[Logger]:

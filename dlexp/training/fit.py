@@ -33,6 +33,9 @@ def fit(config: Mapping[str, Any], folder: Path, result: Result, report: Report 
         for logger in recorder.loggers:
             logger.log_hyperparams(_settings(config))
         if trained is None:
+            reason = ahead.explanation(result.identity)
+            if reason:
+                log.info("trained by itself: %s", reason)
             trained = _train(build(config, recorder, report), result)
         _keep(trained, folder, result)
     finally:
@@ -70,6 +73,7 @@ def _keep(trained: Trained, folder: Path, result: Result) -> None:
     if trained.remark:
         log.info(trained.remark)
     result.device = trained.device
+    result.duration_s += trained.duration_s
     if trained.error is not None:
         raise trained.error
     result.status = "diverged" if trained.outcome == "diverged" else "done"

@@ -62,7 +62,7 @@ def run_job(
         except Exception as error:
             log.error("failed:\n%s", traceback.format_exc())
             result.error = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-        result.duration_s = round(time.perf_counter() - start, 4)
+        result.duration_s = round(result.duration_s + time.perf_counter() - start, 4)
         write_result(folder, result)
         log.info("%s after %.2f s", result.status, result.duration_s)
         return result

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -47,8 +47,17 @@ class Learner:
 
     @property
     @abstractmethod
-    def optimizer_settings(self) -> Mapping[str, object]:
+    def network_settings(self) -> Mapping[str, Any]:
+        """The settings of ``make_network`` that made this network; another ``seed`` makes a sibling."""
+
+    @property
+    @abstractmethod
+    def optimizer_settings(self) -> Mapping[str, Any]:
         """The arguments of ``make_optimizer`` that this network is trained with."""
+
+    @abstractmethod
+    def optimizer_state(self) -> dict[str, dict[str, Any]]:
+        """Return a copy of what the optimizer remembers of each parameter (moments, steps), by name."""
 
     @abstractmethod
     def forget_moments(self) -> None:

@@ -1,11 +1,12 @@
 """The LightningModule: a network, its loss, its optimizer; single steps or blocks of them."""
 
+import copy
 import importlib
 from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
-from pytorch_lightning import LightningModule
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
@@ -29,6 +30,14 @@ def make_network(settings: Mapping[str, Any]) -> nn.Module:
     module, _, name = settings["_target_"].rpartition(".")
     network_class = getattr(importlib.import_module(module), name)
     return cast(nn.Module, network_class(**arguments, generator=make_generator("model", settings["seed"])))
+
+
+def count_steps_taken(trainer: Trainer, steps: int) -> None:
+    """Count optimizer steps as Lightning's own optimizer wrapper does; ``trainer.global_step`` reads it."""
+    progress = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+    for count in (progress.total, progress.current):
+        count.ready += steps
+        count.completed += steps
 
 
 class SupervisedModule(Learner, LightningModule):
@@ -106,11 +115,7 @@ class SupervisedModule(Learner, LightningModule):
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
         run_steps(self.network, self.loss_fn, optimizer, self.schedule, self.batches, *block, self.masks)
-        # What Lightning's own optimizer wrapper would have counted: trainer.global_step reads it.
-        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
-        for count in (progress.total, progress.current):
-            count.ready += block.stop - block.start
-            count.completed += block.stop - block.start
+        count_steps_taken(self.trainer, block.stop - block.start)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Take one step outside blocks, and keep what is masked at 0."""
@@ -122,6 +127,21 @@ class SupervisedModule(Learner, LightningModule):
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
         optimizer.state.clear()
+
+    def optimizer_state(self) -> dict[str, dict[str, Any]]:
+        """Return a copy of what the optimizer remembers of each parameter (moments, steps), by name."""
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        return {
+            name: copy.deepcopy(optimizer.state[parameter])
+            for name, parameter in self.network.named_parameters()
+            if parameter in optimizer.state
+        }
+
+    @property
+    def network_settings(self) -> Mapping[str, Any]:
+        """The settings of :func:`make_network` that made this network."""
+        return cast(Mapping[str, Any], self.hparams["network"])
 
     @property
     def optimizer_settings(self) -> dict[str, Any]:

@@ -34,14 +34,17 @@ class Batches:
 
 @dataclass
 class Schedule:
-    """A learning-rate schedule over ``period`` steps, begun anew after each period."""
+    """A learning-rate schedule over ``period`` steps; after each it goes back to its own step ``rewind``."""
 
     name: str
     period: int
+    rewind: int = 0
 
     def factor(self, step: int) -> float:
         """Return what multiplies the learning rate at ``step``."""
-        return learning_rate_factor(self.name, step % self.period if step else 0, self.period)
+        if step >= self.period:
+            step = self.rewind + (step - self.period) % (self.period - self.rewind)
+        return learning_rate_factor(self.name, step, self.period)
 
 
 def run_steps(

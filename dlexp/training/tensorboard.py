@@ -1,20 +1,16 @@
 """TensorBoard for a run's own folder."""
 
-import math
 import struct
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import TensorBoardLogger
-from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams.api_pb2 import Status
-from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
-from torch.utils.tensorboard.summary import hparams
-
-FINAL_METRICS = ("train/loss", "test/loss", "model/parameters")
-FINAL_ERRORS = ("train/error", "test/error")
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 
 
 class RunTensorBoard(TensorBoardLogger):
@@ -23,10 +19,16 @@ class RunTensorBoard(TensorBoardLogger):
     The metrics of a step go into one event instead of one each, and there is no ``hparams.yaml``
     (result.json holds the configuration): together these took a third of a small job. The file stays open
     until :meth:`end`, so that what is known only after the fit does not open a second one.
+
+    In the HPARAMS tab a run is a session: the settings it began with and how it ended. TensorBoard works out
+    the columns from all runs that it is shown: settings that differ come first, and every scalar is a metric,
+    by its last value. torch and Lightning declare the columns in each run instead, of which TensorBoard takes
+    those of an arbitrary one for all.
     """
 
     def __init__(self, save_dir: str | Path) -> None:
         super().__init__(save_dir, name="", version="", default_hp_metric=False)
+        self._has_begun = False
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Write scalars, one value for each metric."""
@@ -34,16 +36,22 @@ class RunTensorBoard(TensorBoardLogger):
         self._add(Summary(value=values), step)
 
     def log_hyperparams(self, params: Any, metrics: Any = None, step: int | None = None) -> None:
-        """Show settings and final metrics in the HPARAMS tab.
+        """Begin the session with the leaves of ``params``, None left out, as settings.
 
-        The metrics are declared by name; the tab follows the last scalar of each.
+        Only the first call counts: Lightning comes with the module's own arguments later.
         """
-        names: tuple[str, ...] = FINAL_METRICS
-        if params.get("data", {}).get("task") == "classification":
-            names += FINAL_ERRORS
-        experiment, session_start, _ = hparams(_flatten(params), dict.fromkeys(names, math.nan))
-        self._add(experiment, None)
-        self._add(session_start, None)
+        if self._has_begun:
+            return
+        self._has_begun = True
+        session = SessionStartInfo(start_time_secs=time.time())
+        for name, value in _leaves(params).items():
+            if isinstance(value, bool):
+                session.hparams[name].bool_value = value
+            elif isinstance(value, int | float):
+                session.hparams[name].number_value = value
+            else:
+                session.hparams[name].string_value = str(value)
+        self._add_session(metadata.SESSION_START_INFO_TAG, HParamsPluginData(session_start_info=session))
 
     def log_png(self, name: str, png: bytes, step: int) -> None:
         """Write an image."""
@@ -61,24 +69,24 @@ class RunTensorBoard(TensorBoardLogger):
 
     def end(self, well: bool) -> None:
         """Say that the run has ended, well or not, and close the file."""
-        info = SessionEndInfo(status=Status.Value("STATUS_SUCCESS" if well else "STATUS_FAILURE"))
-        content = HParamsPluginData(session_end_info=info, version=metadata.PLUGIN_DATA_VERSION)
-        plugin = SummaryMetadata.PluginData(
-            plugin_name=metadata.PLUGIN_NAME, content=content.SerializeToString()
-        )
-        value = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=SummaryMetadata(plugin_data=plugin))
-        self._add(Summary(value=[value]), None)
+        status = Status.Value("STATUS_SUCCESS" if well else "STATUS_FAILURE")
+        session = SessionEndInfo(status=status, end_time_secs=time.time())
+        self._add_session(metadata.SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=session))
         self.experiment.close()
+
+    def _add_session(self, tag: str, content: Any) -> None:
+        value = Summary.Value(tag=tag, metadata=metadata.create_summary_metadata(content))
+        self._add(Summary(value=[value]), None)
 
     def _add(self, summary: Any, step: int | None) -> None:
         self.experiment._get_file_writer().add_summary(summary, step)
 
 
-def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def _leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping):
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value if isinstance(value, bool | int | float | str) else str(value)
-    return flat
+            leaves |= _leaves(value, f"{prefix}{key}.")
+        elif value is not None:
+            leaves[f"{prefix}{key}"] = value
+    return leaves

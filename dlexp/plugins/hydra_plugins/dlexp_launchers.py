@@ -6,7 +6,7 @@ fast.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigStore
@@ -42,7 +42,47 @@ class SerialLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; a wrong value in any of them is refused before the first one starts."""
-        from dlexp.sweeps.serial import compose_jobs, run_jobs
+        from dlexp.sweeps.jobs import compose_jobs
+        from dlexp.sweeps.serial import run_jobs
 
         jobs = compose_jobs(self.hydra_context, self.config, job_overrides, initial_job_idx)
-        return run_jobs(self.hydra_context, self.task_function, jobs)
+        return run_jobs(self.hydra_context, self.task_function, self.config, jobs)
+
+
+@dataclass
+class VectorizedLauncherConfig:
+    """``hydra/launcher=vectorized``."""
+
+    _target_: str = "hydra_plugins.dlexp_launchers.VectorizedLauncher"
+    workers: int = 1  # processes that groups of jobs are spread over
+    memory_gib: float = 4.0  # what one group may take; larger ones are cut
+    executor: dict[str, Any] | None = None  # _target_ of a concurrent.futures executor in place of workers
+
+
+ConfigStore.instance().store(
+    group="hydra/launcher", name="vectorized", node=VectorizedLauncherConfig, provider="dlexp"
+)
+
+
+class VectorizedLauncher(SerialLauncher):
+    """Checks all jobs together and trains those that can share a program as one stack of networks."""
+
+    def __init__(self, workers: int, memory_gib: float, executor: DictConfig | None) -> None:
+        self.workers = workers
+        self.memory_gib = memory_gib
+        self.executor = executor
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the jobs; a wrong value in any of them is refused before the first one starts."""
+        from hydra.utils import instantiate
+
+        from dlexp.sweeps.executors import InProcessExecutor, process_pool
+        from dlexp.sweeps.jobs import compose_jobs
+        from dlexp.sweeps.vectorized import run_jobs
+
+        jobs = compose_jobs(self.hydra_context, self.config, job_overrides, initial_job_idx)
+        if self.executor is not None:
+            executor = instantiate(self.executor)
+        else:
+            executor = process_pool(self.workers) if self.workers > 1 else InProcessExecutor()
+        return run_jobs(self.hydra_context, self.task_function, self.config, jobs, executor, self.memory_gib)

@@ -1,0 +1,1 @@
+"""What the measuring callbacks draw: pure functions from numbers to matplotlib figures."""

@@ -1,0 +1,198 @@
+"""The empirical neural tangent kernel of any module."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from dlexp.measures.functional import require_deterministic, require_memory, trainable_parameters
+from dlexp.measures.ntk.guards import differentiable, require_inputs, unchanged_state
+from dlexp.measures.ntk.jacobian import contract_jacobians, output_jacobian, split_jacobian
+from dlexp.measures.ntk.layerwise import (
+    LayerFactors,
+    NotLayerwiseError,
+    close,
+    contract_factors,
+    find_linear_layers,
+    is_plain_chain,
+    layer_factors,
+    split_factors,
+    verify_layerwise,
+)
+
+Method = Literal["auto", "layerwise", "jacobian"]
+
+_PROBE_ROWS = 8
+"""How many rows of each input the model's structure is tested on."""
+_CHUNK_BYTES = 2**28
+"""What the factors or the Jacobian of one chunk of rows may take."""
+_BLOCK_BYTES = 2**26
+"""What one block of the kernel may take while it is computed."""
+_HALVED_ABOVE = 256
+"""Above so many rows of the matrix a symmetric block is computed by halves."""
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A way to the kernel: rows to features, two features to a block (K, N1, K, N2), features to halves."""
+
+    features: Callable[[Tensor], Any]
+    contract: Callable[[Any, Any, Tensor], None]
+    split: Callable[[Any, int], tuple[Any, Any]]
+    row_numbers: int
+    """How many numbers the features of one row take."""
+    dtype: torch.dtype
+
+
+def empirical_ntk(
+    model: nn.Module,
+    x1: Tensor,
+    x2: Tensor | None = None,
+    *,
+    method: Method = "auto",
+    chunk_rows: int | None = None,
+) -> Tensor:
+    """Return the tangent kernel of the model at its present parameters.
+
+    ``Theta_kk'(x, x') = sum over trainable parameters p of df_k(x)/dp df_k'(x')/dp`` (Jacot et al. 2018,
+    eq. 7), each row passed through the model by itself.
+
+    Shapes: ``x1`` (N1, ...), ``x2`` (N2, ...), None for x1 itself; model outputs (N,) or (N, K). The kernel
+    is (N1, N2) for one output and (N1, N2, K, K) for K > 1, in the model's type and on its device.
+
+    ``method="auto"`` goes layer by layer where the model is a composition of linear layers used once each
+    that acts row by row (verified against autograd on a few rows, unless all modules are torch's own), and
+    contracts the exact Jacobian otherwise; the other two force one way. ``chunk_rows`` limits the rows of x1
+    and x2 held at a time; None chooses it by memory. Works under ``no_grad`` and ``inference_mode``.
+
+    Raises ``ValueError`` for inputs that do not fit the model, outputs of other shapes, a forward pass that
+    is random, changes buffers or mixes rows, and for ``method="layerwise"`` where it does not apply;
+    ``MemoryError`` with an estimate if the kernel or one row's Jacobian would not fit.
+    """
+    if method not in ("auto", "layerwise", "jacobian"):
+        raise ValueError(f"method={method!r} is unknown; allowed: auto, layerwise, jacobian")
+    if chunk_rows is not None and chunk_rows < 1:
+        raise ValueError(f"chunk_rows={chunk_rows} must be at least 1")
+    require_deterministic(model)
+    require_inputs(model, x1, "x1")
+    if x2 is not None:
+        require_inputs(model, x2, "x2")
+        if x2.shape[1:] != x1.shape[1:]:
+            raise ValueError(f"x2 has rows of shape {tuple(x2.shape[1:])}, but x1 {tuple(x1.shape[1:])}")
+    with differentiable(), unchanged_state(model, x1.device):
+        # Inference tensors cannot take part in autograd; their copies can.
+        x1 = x1.clone() if x1.is_inference() else x1.detach()
+        if x2 is not None:
+            x2 = x2.clone() if x2.is_inference() else x2.detach()
+        probe = x1[:_PROBE_ROWS] if x2 is None else torch.cat([x1[:_PROBE_ROWS], x2[:_PROBE_ROWS]])
+        outputs = _count_outputs(model, probe)
+        if method != "jacobian":
+            try:
+                return _layerwise_kernel(model, x1, x2, probe, outputs, chunk_rows)
+            except NotLayerwiseError as error:
+                if method == "layerwise":
+                    raise ValueError(f"method='layerwise' does not apply: {error}") from error
+        return _jacobian_kernel(model, x1, x2, outputs, chunk_rows)
+
+
+def _count_outputs(model: nn.Module, probe: Tensor) -> int:
+    """Return K; refuse outputs that are not one vector for each row and rows that influence each other."""
+    with torch.no_grad():
+        outputs = model(probe)
+        if not isinstance(outputs, Tensor) or outputs.ndim not in (1, 2) or len(outputs) != len(probe):
+            shape = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+            raise ValueError(
+                f"the model's outputs are {shape} for {len(probe)} rows; allowed: (N,) or (N, K)"
+            )
+        # Half first: batch statistics of a single row fail with an error of their own.
+        for rows in (max(1, len(probe) // 2), 1):
+            if not close(model(probe[:rows]), outputs[:rows]):
+                raise ValueError(
+                    f"the outputs of {type(model).__name__} for one row depend on the other rows (as with "
+                    "batch statistics), so that no kernel between two inputs exists"
+                )
+    return 1 if outputs.ndim == 1 else outputs.shape[1]
+
+
+def _layerwise_kernel(
+    model: nn.Module, x1: Tensor, x2: Tensor | None, probe: Tensor, outputs: int, chunk_rows: int | None
+) -> Tensor:
+    layers = find_linear_layers(model)
+    if not is_plain_chain(model):
+        verify_layerwise(model, layers, probe)
+    # Twice, for what the graph of the forward pass keeps beside the factors.
+    linear = [layer.module for layer in layers]
+    row_numbers = 2 * sum(layer.in_features + (outputs + 1) * layer.out_features for layer in linear)
+
+    def features(x: Tensor) -> list[LayerFactors]:
+        return layer_factors(model, layers, x)
+
+    way = _Way(features, contract_factors, split_factors, row_numbers, probe.dtype)
+    return _assemble(way, x1, x2, outputs, chunk_rows)
+
+
+def _jacobian_kernel(
+    model: nn.Module, x1: Tensor, x2: Tensor | None, outputs: int, chunk_rows: int | None
+) -> Tensor:
+    parameters = trainable_parameters(model).values()
+    # Twice, for what the vectorised reverse pass keeps beside the Jacobian.
+    row_numbers = 2 * outputs * sum(p.numel() for p in parameters)
+    dtype = next(iter(parameters)).dtype
+
+    def features(x: Tensor) -> list[Tensor]:
+        return output_jacobian(model, x)
+
+    way = _Way(features, contract_jacobians, split_jacobian, row_numbers, dtype)
+    return _assemble(way, x1, x2, outputs, chunk_rows)
+
+
+def _assemble(way: _Way, x1: Tensor, x2: Tensor | None, outputs: int, chunk_rows: int | None) -> Tensor:
+    """Fill the kernel block by block, the upper triangle alone where it is symmetric."""
+    dtype, row_numbers = way.dtype, way.row_numbers
+    other = x1 if x2 is None else x2
+    n1, n2 = len(x1), len(other)
+    if chunk_rows is None:
+        by_features = _CHUNK_BYTES // (row_numbers * dtype.itemsize)
+        by_block = math.isqrt(_BLOCK_BYTES // dtype.itemsize) // outputs
+        chunk_rows = max(1, min(by_features, by_block))
+    largest1, largest2 = min(chunk_rows, n1), min(chunk_rows, n2)
+    numbers = n1 * n2 * outputs**2 + (largest1 + largest2) * row_numbers
+    numbers += 3 * largest1 * largest2 * outputs**2
+    shape = f"{n1} x {n2}" + (f" x {outputs} x {outputs}" if outputs > 1 else "")
+    require_memory(numbers * dtype.itemsize, x1.device, f"the {shape} kernel with its working space")
+
+    chunks1, chunks2 = x1.split(chunk_rows), other.split(chunk_rows)
+    kernel = x1.new_empty(outputs, n1, outputs, n2, dtype=dtype)
+    # Features of x2 are kept where they fit in one chunk and computed anew for each chunk of x1 otherwise.
+    kept = way.features(chunks2[0]) if len(chunks2) == 1 else None
+    for i, rows in enumerate(chunks1):
+        first = kept if x2 is None and kept is not None else way.features(rows)
+        top = slice(i * chunk_rows, i * chunk_rows + len(rows))
+        for j, columns in enumerate(chunks2):
+            side = slice(j * chunk_rows, j * chunk_rows + len(columns))
+            if x2 is None and i == j:
+                _fill_symmetric(way, first, kernel[:, top, :, side])
+            elif x2 is not None or i < j:
+                second = kept if kept is not None else way.features(columns)
+                way.contract(first, second, kernel[:, top, :, side])
+                if x2 is None:
+                    kernel[:, side, :, top] = kernel[:, top, :, side].permute(2, 3, 0, 1)
+    return kernel[0, :, 0] if outputs == 1 else kernel.permute(1, 3, 0, 2)
+
+
+def _fill_symmetric(way: _Way, features: Any, block: Tensor) -> None:
+    """Fill a diagonal block, symmetric to the last bit; halving it saves up to half of the products."""
+    outputs, rows = block.shape[:2]
+    if rows == 1 or rows * outputs <= _HALVED_ABOVE:
+        way.contract(features, features, block)
+        block.copy_((block + block.permute(2, 3, 0, 1)) / 2)
+        return
+    half = rows // 2
+    first, second = way.split(features, half)
+    _fill_symmetric(way, first, block[:, :half, :, :half])
+    _fill_symmetric(way, second, block[:, half:, :, half:])
+    way.contract(first, second, block[:, :half, :, half:])
+    block[:, half:, :, :half] = block[:, :half, :, half:].permute(2, 3, 0, 1)

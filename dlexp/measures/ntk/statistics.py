@@ -1,0 +1,97 @@
+"""What studies report of a kernel: its drift, its alignment with the targets and its spectrum."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def kernel_matrix(kernel: Tensor) -> Tensor:
+    """Return a kernel (N1, N2) as it is, (N1, N2, K, K) as the matrix (N1 K, N2 K) over (row, output) pairs.
+
+    Raises ``ValueError`` for another shape.
+    """
+    if kernel.ndim == 2:
+        return kernel
+    if kernel.ndim != 4 or kernel.shape[2] != kernel.shape[3]:
+        raise ValueError(f"kernel has shape {tuple(kernel.shape)}; allowed: (N1, N2) or (N1, N2, K, K)")
+    n1, n2, outputs, _ = kernel.shape
+    return kernel.permute(0, 2, 1, 3).reshape(n1 * outputs, n2 * outputs)
+
+
+def kernel_drift(kernel: Tensor, initial_kernel: Tensor) -> float:
+    """Return the relative change ``|K_t - K_0|_F / |K_0|_F`` (Huang & Yau 2020 bound it by O(1/width)).
+
+    Raises ``ValueError`` if the shapes differ or the initial kernel is zero.
+    """
+    if kernel.shape != initial_kernel.shape:
+        raise ValueError(
+            f"kernel has shape {tuple(kernel.shape)}, but initial_kernel {tuple(initial_kernel.shape)}"
+        )
+    norm = initial_kernel.double().norm()
+    if norm == 0:
+        raise ValueError("initial_kernel is zero, so that no change relative to it exists")
+    return float((kernel.double() - initial_kernel.double()).norm() / norm)
+
+
+def target_alignment(kernel: Tensor, y: Tensor) -> float:
+    """Return the alignment ``<K, y y^T>_F / (|K|_F |y y^T|_F)`` in [0, 1] (Cristianini et al. 2001, def. 1).
+
+    Shapes: ``kernel`` (N, N) with ``y`` (N,) or (N, K), for which y y^T sums over outputs; or (N, N, K, K)
+    with (N, K), all pairs of row and output.
+
+    Raises ``ValueError`` if the shapes do not fit or the kernel or the targets are zero.
+    """
+    matrix = _square_matrix(kernel)
+    if y.ndim not in (1, 2) or (kernel.ndim == 4 and tuple(y.shape) != (len(kernel), kernel.shape[2])):
+        raise ValueError(f"y has shape {tuple(y.shape)}, but kernel {tuple(kernel.shape)}")
+    targets = y.double().reshape(len(matrix), -1) if len(y) == len(kernel) else None
+    if targets is None:
+        raise ValueError(f"y has {len(y)} rows, but kernel {len(kernel)}")
+    # |Y Y^T|_F = |Y^T Y|_F, a small matrix.
+    norm = matrix.norm() * (targets.T @ targets).norm()
+    if norm == 0:
+        raise ValueError("kernel or y is zero, so that they have no alignment")
+    return float((targets * (matrix @ targets)).sum() / norm)
+
+
+def kernel_eigenvalues(kernel: Tensor) -> Tensor:
+    """Return the eigenvalues of a symmetric kernel, in ascending order: (N,), or (N K,) for K outputs.
+
+    Raises ``ValueError`` for a kernel that is not square, not symmetric or not finite.
+    """
+    matrix = _square_matrix(kernel)
+    if not bool(matrix.isfinite().all()):
+        raise ValueError("kernel has entries that are not finite")
+    tolerance = torch.finfo(kernel.dtype).eps ** 0.5 * matrix.abs().amax()
+    if bool((matrix - matrix.T).abs().amax() > tolerance):
+        raise ValueError(
+            "kernel is not symmetric: eigenvalues need the kernel of a set of inputs with itself"
+        )
+    values: Tensor = torch.linalg.eigvalsh((matrix + matrix.T) / 2)
+    return values
+
+
+def lambda_max(kernel: Tensor) -> float:
+    """Return the largest eigenvalue; raises as :func:`kernel_eigenvalues`."""
+    return float(kernel_eigenvalues(kernel)[-1])
+
+
+def condition_number(kernel: Tensor) -> float:
+    """Return ``lambda_max / lambda_min``, infinite where lambda_min is zero within the kernel's precision.
+
+    That is where ``lambda_min <= eps * lambda_max`` with the eps of the kernel's own type, as its entries are
+    no more exact. Raises as :func:`kernel_eigenvalues`.
+    """
+    values = kernel_eigenvalues(kernel)
+    smallest, largest = float(values[0]), float(values[-1])
+    if smallest <= torch.finfo(kernel.dtype).eps * largest:
+        return math.inf
+    return largest / smallest
+
+
+def _square_matrix(kernel: Tensor) -> Tensor:
+    matrix = kernel_matrix(kernel).double()
+    if matrix.shape[0] != matrix.shape[1] or len(matrix) == 0:
+        raise ValueError(f"kernel has shape {tuple(kernel.shape)}; it must be square")
+    return matrix

@@ -1,0 +1,124 @@
+"""Statistics of kernels, on kernels whose values are known."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dlexp.measures.ntk import (
+    condition_number,
+    empirical_ntk,
+    kernel_drift,
+    kernel_eigenvalues,
+    kernel_matrix,
+    lambda_max,
+    target_alignment,
+)
+from dlexp.models.mlp import MLP
+
+
+def rotated(*values: float) -> Tensor:
+    """A symmetric matrix with these eigenvalues."""
+    draw = torch.randn(len(values), len(values), generator=torch.Generator().manual_seed(0)).double()
+    basis = torch.linalg.qr(draw).Q
+    return basis @ torch.diag(torch.tensor(values, dtype=torch.float64)) @ basis.T
+
+
+def test_spectrum() -> None:
+    kernel = rotated(0.5, 2.0, 10.0)
+    torch.testing.assert_close(kernel_eigenvalues(kernel), torch.tensor([0.5, 2, 10]).double())
+    assert lambda_max(kernel) == pytest.approx(10)
+    assert condition_number(kernel) == pytest.approx(20)
+    assert condition_number(rotated(0.0, 1.0, 2.0)) == math.inf
+
+
+def test_condition_is_infinite_beyond_the_kernels_own_precision() -> None:
+    kernel = torch.diag(torch.tensor([1.0, 1e-9], dtype=torch.float64))
+    assert condition_number(kernel) == pytest.approx(1e9)
+    assert condition_number(kernel.float()) == math.inf
+
+
+def test_matrix_of_several_outputs_pairs_rows_with_outputs() -> None:
+    # A Kronecker product: kernel over rows times kernel over outputs.
+    over_rows, over_outputs = rotated(1.0, 3.0, 4.0), torch.tensor([[2.0, 1.0], [1.0, 2.0]]).double()
+    kernel = over_rows[:, :, None, None] * over_outputs
+    np.testing.assert_allclose(kernel_matrix(kernel).numpy(), np.kron(over_rows, over_outputs))
+    torch.testing.assert_close(kernel_eigenvalues(kernel), torch.tensor([1, 3, 3, 4, 9, 12]).double())
+
+
+def test_drift() -> None:
+    start = torch.tensor([[3.0, 0.0], [0.0, 4.0]])
+    assert kernel_drift(start, start) == 0
+    assert kernel_drift(2 * start, start) == pytest.approx(1)
+    assert kernel_drift(start + torch.tensor([[0.0, 0.3], [0.4, 0.0]]), start) == pytest.approx(0.1)
+    with pytest.raises(ValueError, match="initial_kernel is zero"):
+        kernel_drift(start, torch.zeros(2, 2))
+    with pytest.raises(ValueError, match=r"kernel has shape \(2, 2\), but initial_kernel \(3, 3\)"):
+        kernel_drift(start, torch.eye(3))
+
+
+def test_drift_falls_as_one_over_width() -> None:
+    # FACTS: tanh, NTK parametrisation, 300 full-batch steps; the law is 1/n, accepted in [-1.15, -0.7].
+    x = torch.randn(16, 5, generator=torch.Generator().manual_seed(0)).double()
+    x = 5**0.5 * x / x.norm(dim=1, keepdim=True)
+    y = (x[:, 0].sin() * x[:, 1])[:, None]
+    widths, drifts = [32, 128, 512], []
+    for width in widths:
+        found = []
+        for seed in range(1):
+            model = MLP(
+                input_dim=5, width=width, depth=1, activation="tanh", parametrization="ntk",
+                generator=torch.Generator().manual_seed(seed),
+            ).double()  # fmt: skip
+            start = empirical_ntk(model, x)
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.5 / lambda_max(start))
+            for _ in range(300):
+                optimizer.zero_grad()
+                (((model(x) - y) ** 2).sum() / 2).backward()
+                optimizer.step()
+            found.append(kernel_drift(empirical_ntk(model, x), start))
+        drifts.append(np.mean(found))
+    assert -1.15 < np.polyfit(np.log(widths), np.log(drifts), 1)[0] < -0.7
+
+
+def test_alignment() -> None:
+    y = torch.tensor([1.0, -2.0, 2.0], dtype=torch.float64)
+    assert target_alignment(torch.outer(y, y), y) == pytest.approx(1)
+    orthogonal = torch.tensor([2.0, 1.0, 0.0], dtype=torch.float64)
+    assert target_alignment(torch.outer(orthogonal, orthogonal), y) == pytest.approx(0, abs=1e-15)
+    assert target_alignment(torch.eye(3), y) == pytest.approx(1 / 3**0.5)
+    assert target_alignment(7 * rotated(1.0, 2.0, 3.0), y) == pytest.approx(
+        target_alignment(rotated(1.0, 2.0, 3.0), -y)
+    )
+
+
+def test_alignment_of_several_outputs() -> None:
+    y = torch.tensor([[1.0, 2.0], [0.0, 1.0], [3.0, -1.0]], dtype=torch.float64)
+    kernel = rotated(1.0, 2.0, 5.0)
+    gram = (y @ y.T).numpy()
+    expected = np.sum(kernel.numpy() * gram) / np.linalg.norm(kernel) / np.linalg.norm(gram)
+    assert target_alignment(kernel, y) == pytest.approx(expected)
+    full = kernel[:, :, None, None] * torch.tensor([[1.0, 0.5], [0.5, 2.0]]).double()
+    flat = y.flatten().numpy()
+    matrix = np.kron(kernel, [[1, 0.5], [0.5, 2]])
+    expected = flat @ matrix @ flat / np.linalg.norm(matrix) / (flat @ flat)
+    assert target_alignment(full, y) == pytest.approx(expected)
+
+
+def test_refuses_bad_arguments() -> None:
+    with pytest.raises(ValueError, match=r"kernel has shape \(2, 3\); it must be square"):
+        lambda_max(torch.zeros(2, 3))
+    with pytest.raises(ValueError, match=r"kernel has shape \(2, 2, 3\)"):
+        lambda_max(torch.zeros(2, 2, 3))
+    with pytest.raises(ValueError, match="not symmetric"):
+        lambda_max(torch.tensor([[1.0, 1.0], [0.0, 1.0]]))
+    with pytest.raises(ValueError, match="not finite"):
+        condition_number(torch.full((2, 2), math.nan))
+    with pytest.raises(ValueError, match="y has 2 rows, but kernel 3"):
+        target_alignment(torch.eye(3), torch.ones(2))
+    with pytest.raises(ValueError, match="kernel or y is zero"):
+        target_alignment(torch.eye(3), torch.zeros(3))
+    with pytest.raises(ValueError, match=r"y has shape \(3, 1\), but kernel"):
+        target_alignment(torch.zeros(3, 3, 2, 2), torch.ones(3, 1))

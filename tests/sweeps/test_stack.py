@@ -1,0 +1,116 @@
+"""The stack of networks: exact padding, views, gradients that stay apart."""
+
+import pytest
+import torch
+from torch import nn
+
+from dlexp.models.activations import ACTIVATIONS
+from dlexp.models.linear import Linear
+from dlexp.models.mlp import MLP
+from dlexp.models.random_features import RandomFeatures
+from dlexp.seeding import make_generator
+from dlexp.sweeps.buckets import choose_buckets
+from dlexp.sweeps.stack import Stack, is_stackable
+
+
+def networks(activation="relu", parametrization="standard", depth=2):
+    return [
+        MLP(
+            input_dim=4,
+            width=width,
+            depth=depth,
+            output_dim=2,
+            activation=activation,
+            parametrization=parametrization,
+            bias_std=0.3,
+            random_bias=parametrization == "ntk",
+            generator=make_generator("model", width),
+        ).double()
+        for width in (3, 1, 7)
+    ]
+
+
+@pytest.mark.parametrize("parametrization", ["standard", "ntk", "mup"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_outputs_and_gradients_are_each_members_own(activation, parametrization):
+    members = networks(activation, parametrization)
+    x = torch.randn(3, 5, 4, dtype=torch.float64)
+    separate = networks(activation, parametrization)
+    expected = [network(rows) for network, rows in zip(separate, x, strict=True)]
+    for output in expected:
+        output.square().sum().backward()
+    stack = Stack(members)
+    outputs = stack(x)
+    outputs.square().sum().backward()
+    for position, (network, output) in enumerate(zip(separate, expected, strict=True)):
+        assert torch.allclose(outputs[position], output, rtol=1e-13, atol=1e-13)
+        for name, parameter in network.named_parameters():
+            gradient = stack.parameter_of(name).grad[position]
+            inside = gradient[tuple(slice(size) for size in parameter.shape)]
+            assert torch.allclose(inside, parameter.grad, rtol=1e-12, atol=1e-13)
+            padding = gradient.clone()
+            padding[tuple(slice(size) for size in parameter.shape)] = 0
+            assert not padding.any()
+
+
+def test_members_are_views():
+    members = networks()
+    stack = Stack(members)
+    with torch.no_grad():
+        stack.weights[0] += 1
+    assert torch.equal(members[2].hidden_1.weight, stack.weights[0][2, :7])
+    with torch.no_grad():
+        members[0].readout.bias.fill_(5.0)
+    assert stack.biases[2][0].tolist() == [5.0, 5.0]
+
+
+def test_members_stay_views_when_the_stack_changes_its_type():
+    members = [network.float() for network in networks("sigmoid", "ntk")]
+    stack = Stack(members).double()
+    stack.adopt()
+    x = torch.randn(3, 5, 4, dtype=torch.float64)
+    outputs = stack(x)
+    assert outputs.dtype == torch.float64
+    for member, rows, output in zip(members, x, outputs, strict=True):
+        assert torch.allclose(member(rows), output, rtol=1e-13, atol=1e-13)
+
+
+def test_what_can_be_stacked():
+    generator = torch.Generator().manual_seed(0)
+    assert is_stackable(networks()[0])
+    assert is_stackable(Linear(input_dim=3))
+    assert not is_stackable(RandomFeatures(input_dim=3, width=4, generator=generator))
+    assert not is_stackable(nn.Sequential(nn.Linear(3, 3)))
+    frozen = networks()[0].requires_grad_(False)
+    assert not is_stackable(frozen)
+
+
+def brute_force_price(costs, rows, overhead):
+    """The least price over all ways to cut the sizes into consecutive buckets."""
+    best = float("inf")
+    for cuts in range(2 ** (len(costs) - 1)):
+        buckets, bucket = [], [0]
+        for index in range(1, len(costs)):
+            if cuts >> (index - 1) & 1:
+                buckets.append(bucket)
+                bucket = []
+            bucket.append(index)
+        buckets.append(bucket)
+        best = min(best, price(buckets, costs, rows, overhead))
+    return best
+
+
+def price(buckets, costs, rows, overhead):
+    return sum(overhead + sum(costs[i][0] for i in b) * costs[b[-1]][1] * rows for b in buckets)
+
+
+@pytest.mark.parametrize("overhead", [0, 1e3, 1e5, 1e9])
+def test_buckets_are_the_cheapest(overhead):
+    costs = [(20, 11 * width) for width in (1, 2, 3, 5, 8, 20, 50, 100, 200)]
+    buckets = choose_buckets(costs, rows=32, overhead=overhead)
+    assert [i for bucket in buckets for i in bucket] == list(range(len(costs)))
+    assert price(buckets, costs, 32, overhead) == pytest.approx(brute_force_price(costs, 32, overhead))
+    if overhead == 0:
+        assert len(buckets) == len(costs)
+    if overhead == 1e9:
+        assert len(buckets) == 1
