@@ -57,7 +57,8 @@ class Bucket(nn.Module):
     def total_loss(self, index: int) -> Tensor:
         """Return the sum of the members' losses on batch ``index`` of the epoch; gradients stay apart."""
         x, y = self._epoch[index]
-        return member_losses(self.loss, self.stack(x), y).sum()
+        losses = member_losses(self.loss, self.stack(x), y)
+        return losses.sum()
 
     @torch.no_grad()
     def evaluate(self, split: str) -> dict[str, Tensor]:
@@ -73,7 +74,9 @@ class Bucket(nn.Module):
     @torch.no_grad()
     def weight_norms(self) -> Tensor:
         """Return the norm (M,) of each member's parameters; padding is 0 and adds nothing."""
-        return torch.stack([p.flatten(1).norm(dim=1) for p in self.stack.parameters()]).norm(dim=0)
+        norms = [torch.linalg.vector_norm(p.flatten(1), dim=1) for p in self.stack.parameters()]
+        norm: Tensor = torch.linalg.vector_norm(torch.stack(norms), dim=0)
+        return norm
 
     @torch.no_grad()
     def take_masks(self) -> None:

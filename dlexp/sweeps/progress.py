@@ -1,5 +1,6 @@
 """One calm line for what is running: a live one on a terminal, now and then a plain one elsewhere."""
 
+import math
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -14,13 +15,14 @@ SECONDS_BETWEEN_PLAIN_LINES = 10.0
 class Progress:
     """Shows how far a sweep is: job i of n, what it is, its training loss, the time left.
 
-    On a terminal the line is redrawn in place and gone at the end; in a file or CI finished jobs are counted
-    in a plain line at most every ten seconds.
+    On a terminal the line is redrawn in place and gone at the end; in a file or CI there is a plain line at
+    most every ten seconds. Jobs trained at once count as so many.
     """
 
     def __init__(self) -> None:
         self._total = 0
         self._finished = 0
+        self._at_once = 1
         self._label = ""
         self._begun = time.monotonic()
         self._last_plain = self._begun
@@ -36,29 +38,28 @@ class Progress:
             self._task = self._live.add_task("starting", total=float(total), loss="")
             self._live.start()
 
-    def start_job(self, label: str) -> None:
-        """Say which job is next."""
-        self._label = label
+    def start(self, label: str, jobs: int = 1) -> None:
+        """Say which job is next, or which ``jobs`` are at once."""
+        self._label, self._at_once = label, jobs
 
     def report(self, step: int, total_steps: int, loss: float) -> None:
-        """Say how far the present job is; the callback that a job is given."""
-        if self._live is not None and self._task is not None:
-            self._live.update(
-                self._task,
-                completed=self._finished + step / max(total_steps, 1),
-                description=self._where(self._finished + 1),
-                loss=f"train loss {loss:.3g}",
-            )
+        """Say how far what was started is; the function that a job is given. A NaN loss is not shown."""
+        self._show(self._finished + self._at_once * step / max(total_steps, 1), loss)
 
-    def finish_job(self) -> None:
-        """Count the present job as ended."""
-        self._finished += 1
+    def finish(self) -> None:
+        """Count what was started as ended."""
+        self._finished += self._at_once
+        self._at_once = 1
+        self._show(float(self._finished), math.nan)
+
+    def _show(self, completed: float, loss: float) -> None:
         now = time.monotonic()
         if self._live is not None and self._task is not None:
-            self._live.update(self._task, completed=float(self._finished))
-        elif now - self._last_plain > SECONDS_BETWEEN_PLAIN_LINES and self._finished < self._total:
-            left = (now - self._begun) / self._finished * (self._total - self._finished)
-            print(f"{self._where(self._finished)}, about {left:.0f} s left", file=sys.stderr, flush=True)
+            shown = "" if math.isnan(loss) else f"train loss {loss:.3g}"
+            self._live.update(self._task, completed=completed, description=self._where(), loss=shown)
+        elif now - self._last_plain > SECONDS_BETWEEN_PLAIN_LINES and 0 < completed < self._total:
+            left = (now - self._begun) / completed * (self._total - completed)
+            print(f"{self._where()}, about {left:.0f} s left", file=sys.stderr, flush=True)
             self._last_plain = now
 
     def end(self) -> None:
@@ -67,9 +68,11 @@ class Progress:
             self._live.stop()
         self._live = self._task = None
 
-    def _where(self, job: int) -> str:
+    def _where(self) -> str:
+        first = min(self._finished + 1, self._total)
+        jobs = f"jobs {first} to {first + self._at_once - 1}" if self._at_once > 1 else f"job {first}"
         label = f" ({self._label})" if self._label else ""
-        return f"job {job} of {self._total}{label}"
+        return f"{jobs} of {self._total}{label}"
 
     def _make_live_line(self) -> "LiveLine":
         from rich.console import Console

@@ -23,9 +23,9 @@ def run_jobs(
     returns = []
     try:
         for job in jobs:
-            progress.start_job(job.label)
+            progress.start(job.label)
             returns.append(run_one(hydra_context, task_function, sweep_config, job))
-            progress.finish_job()
+            progress.finish()
     finally:
         progress.end()
     return returns

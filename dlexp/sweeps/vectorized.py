@@ -10,6 +10,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from dlexp.sweeps import session
+from dlexp.sweeps.executors import InProcessExecutor
 from dlexp.sweeps.hydra_files import hydra_files
 from dlexp.sweeps.jobs import SweepJob, compose
 from dlexp.sweeps.run_group import GroupJob, job_log, run_group
@@ -41,35 +42,41 @@ def run_jobs(
     def note(job: SweepJob, result: Result) -> None:
         config = compose(hydra_context, sweep_config, job.overrides, job.index)
         returns[job.index] = _job_return(hydra_context, task_function, config, job, result)
-        progress.finish_job()
 
     try:
         to_train = []
         for job in jobs:
             if finished_result(job.plain, job.folder) is None:
                 to_train.append(job)
-            else:
-                with job_log(job.folder):
-                    note(job, run_job(job.plain, job.overrides, job.folder))
+                continue
+            with job_log(job.folder):
+                note(job, run_job(job.plain, job.overrides, job.folder))
+            progress.finish()
         groups, reasons = plan_groups(to_train, memory_gib) if to_train else ([], {})
         alone = [job for job in to_train if job.index in reasons]
+        # A function of this process cannot go to another one.
+        report = (progress.report,) if isinstance(executor, InProcessExecutor) else ()
         pending = []
         for group in groups:
-            progress.start_job(f"{len(group)} networks at once")
+            progress.start("at once", len(group))
             tasks = [_group_job(hydra_context, sweep_config, job) for job in group]
-            pending.append((group, executor.submit(run_group, tasks)))
+            pending.append((group, executor.submit(run_group, tasks, *report)))
+            if report:
+                progress.finish()
         for group, future in pending:
             try:
-                for job, result in zip(group, future.result(), strict=True):
-                    note(job, result)
+                results = future.result()
             except Exception as error:
                 alone += group
                 reasons |= {job.index: f"its group failed: {error}" for job in group}
-        for job in alone:
-            progress.start_job(job.label)
+                continue
+            for job, result in zip(group, results, strict=True):
+                note(job, result)
+        for job in sorted(alone, key=lambda job: job.index):
+            progress.start(job.label)
             ahead.explain(job.identity, reasons[job.index])
             returns[job.index] = run_one(hydra_context, task_function, sweep_config, job)
-            progress.finish_job()
+            progress.finish()
     finally:
         progress.end()
     return [returns[job.index] for job in jobs]

@@ -1,0 +1,131 @@
+"""The vectorized launcher as a user runs it: the same folders and numbers as the serial one."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from dlexp.sweeps.hydra_files import to_yaml
+from dlexp.training.module import SupervisedModule
+
+TRAIN = [sys.executable, str(Path(__file__).resolve().parents[2] / "scripts" / "train.py")]
+SWEEP = ["-m", "model.width=1,2,5", "seed=0,1", "debug=fast", "trainer.accelerator=cpu"]
+
+
+def call(*arguments, cwd, **environment):
+    return subprocess.run(
+        [*TRAIN, *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, **environment},
+    )
+
+
+def folders(cwd):
+    return {path.parent.name: path.parent for path in cwd.glob("outputs/train_fast/*/result.json")}
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """The same float64 sweep by both launchers."""
+    cwds = {}
+    for launcher in ("serial", "vectorized"):
+        cwds[launcher] = tmp_path_factory.mktemp(launcher)
+        done = call(*SWEEP, f"hydra/launcher={launcher}", "trainer.precision=64-true", cwd=cwds[launcher])
+        assert (done.returncode, done.stderr) == (0, ""), done
+    return cwds["serial"], cwds["vectorized"]
+
+
+def test_same_folders_results_and_files(both):
+    serial, vectorized = (folders(cwd) for cwd in both)
+    assert sorted(serial) == sorted(vectorized)
+    for name, folder in serial.items():
+        other = vectorized[name]
+        one, two = (json.loads((f / "result.json").read_text()) for f in (folder, other))
+        assert two["metrics"] == pytest.approx(one["metrics"], rel=1e-9)
+        for key in ("status", "config", "overrides", "seed", "error", "versions", "run_id", "identity"):
+            assert one[key] == two[key], key
+        kinds = [{p.name.split(".")[0] for p in f.rglob("*") if p.is_file()} for f in (folder, other)]
+        assert kinds[0] == kinds[1]
+        rows = [
+            [line.split(",")[:3] for line in (f / "metrics.csv").read_text().splitlines()]
+            for f in (folder, other)
+        ]
+        assert rows[0] == rows[1]
+        assert "trained as one of 6 networks at once" in (other / "train.log").read_text()
+
+
+def test_hydras_files_hold_the_same(both):
+    serial, vectorized = (folders(cwd) for cwd in both)
+    for name, folder in serial.items():
+        for file in ("config", "overrides", "hydra"):
+            one, two = (OmegaConf.load(f / ".hydra" / f"{file}.yaml") for f in (folder, vectorized[name]))
+            if file == "hydra":
+                for loaded in (one, two):
+                    del loaded.hydra.launcher, loaded.hydra.runtime, loaded.hydra.overrides.hydra
+            assert one == two, file
+
+
+def test_checkpoints_load_alike(both):
+    serial, vectorized = (folders(cwd) for cwd in both)
+    for name, folder in serial.items():
+        paths = [f / "checkpoints" / "last.ckpt" for f in (folder, vectorized[name])]
+        one, two = (SupervisedModule.load_from_checkpoint(path, map_location="cpu") for path in paths)
+        assert one.hparams == two.hparams
+        assert torch.load(paths[1])["global_step"] == 20
+        assert paths[1].stat().st_size < 2 * paths[0].stat().st_size  # not the whole stack in each
+        for a, b in zip(one.network.parameters(), two.network.parameters(), strict=True):
+            assert torch.allclose(a, b, rtol=1e-6, atol=1e-8)
+
+
+def test_what_cannot_be_stacked_says_why_and_is_run(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from pytorch_lightning import Callback\n\n\nclass Mine(Callback):\n    pass\n"
+    )
+    done = call(
+        *SWEEP,
+        "hydra/launcher=vectorized",
+        "+callbacks.mine._target_=mine.Mine",
+        cwd=tmp_path,
+        PYTHONPATH=str(tmp_path),
+    )
+    assert done.returncode == 0, done
+    logs = [folder.joinpath("train.log").read_text() for folder in folders(tmp_path).values()]
+    assert len(logs) == 6
+    assert all("trained by itself: the callback Mine is not declared safe on a stack" in log for log in logs)
+
+
+def test_finished_members_are_not_trained_again(tmp_path):
+    sweep = [*SWEEP, "hydra/launcher=vectorized"]
+    call(*sweep, cwd=tmp_path)
+    before = {p: (p / "result.json").stat().st_mtime_ns for p in folders(tmp_path).values()}
+    next(iter(before)).joinpath("result.json").unlink()
+    done = call(*[o.replace("1,2,5", "1,2,5,9") for o in sweep], cwd=tmp_path)
+    assert done.returncode == 0
+    after = {p: (p / "result.json").stat().st_mtime_ns for p in folders(tmp_path).values()}
+    assert len(after) == 8
+    assert sum(after[path] != time for path, time in before.items()) == 1
+
+
+def test_groups_go_to_a_pool_of_processes(tmp_path):
+    done = call(
+        *SWEEP, "hydra/launcher=vectorized", "hydra.launcher.workers=2", "trainer.max_steps=5", cwd=tmp_path
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(folders(tmp_path)) == 6
+
+
+@pytest.mark.parametrize(
+    "text", ["1e3", "1e-7", "yes", "null", "~", "", "0x1F", "1_000", ".inf", "a: b", "- x", "007", "é", "#a"]
+)
+def test_texts_stay_texts_in_yaml(text):
+    plain = {"value": text, "number": 1.0e-7, "list": [text, 1, None, True]}
+    loaded = OmegaConf.create(to_yaml(plain))
+    assert OmegaConf.to_container(loaded) == plain
