@@ -17,10 +17,10 @@ study: $(INSTALLED)
 	$(BIN)/python scripts/train.py -m model.width=1,2,5,50,200
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-all: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m "slow or not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "slow or not slow"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check dlexp scripts tests

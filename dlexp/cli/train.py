@@ -82,4 +82,5 @@ def _print_job(state: session.Session) -> None:
             values = "  ".join(f"{name} {value:.4g}" for name, value in shown)
             print(f"{job.label}  {values}")
         print(f"results: {shown_path(job.log.parent)}")
-        print(tensorboard_command(job.log.parent))
+        # The folder above: pointed at a run itself, TensorBoard shows settings without metrics.
+        print(tensorboard_command(job.log.parent.parent))

@@ -180,7 +180,8 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
     ("sent", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
 def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(sent, code, tmp_path):
-    sweep = ["-m", "model.width=1,2,3", "trainer.accelerator=cpu", "trainer.max_steps=3000"]
+    # one job after the other, so that some are finished when it is interrupted
+    sweep = ["-m", "model.width=1,2,3", "trainer.max_steps=3000", "hydra/launcher=serial"]
     folder = tmp_path / "outputs" / "train"
     process = subprocess.Popen([*TRAIN, *sweep], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
