@@ -11,6 +11,7 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch import nn
 
+from dlexp.callbacks.settings import require_count
 from dlexp.seeding import make_generator
 from dlexp.training.learner import Learner
 from dlexp.training.plan import Plan, log_spaced_steps
@@ -54,8 +55,7 @@ class MeasureCallback(Callback, ABC):
             "log_spaced": log_spaced,
         }
         for key, value in intervals.items():
-            if value is not None and value < 1:
-                raise ValueError(f"{key}={value} is not allowed: it must be at least 1, or null for never")
+            require_count(key, value, null="never")
         self.at_start, self.at_end = at_start, at_end
         self.every_n_steps, self.every_n_epochs, self.log_spaced = every_n_steps, every_n_epochs, log_spaced
         self.seed = seed

@@ -29,8 +29,10 @@ class MLP(nn.Sequential):
       :meth:`learning_rate_factors`. At width n0 it is the standard parametrisation.
 
     ``weight_std`` None means sqrt(2) for relu (variance-preserving, He et al. 2015) and 1 otherwise.
+    ``generator`` draws the weights; None is torch's global generator, as for ``nn.Linear``.
 
-    Raises ``ValueError`` for an unknown activation, parametrisation or initialisation.
+    Raises ``ValueError`` for an unknown activation, parametrisation or initialisation, and for an
+    initialisation that the parametrisation does not have.
     """
 
     def __init__(
@@ -58,6 +60,10 @@ class MLP(nn.Sequential):
             raise ValueError(f"width lists {len(widths)} layers but depth={depth}")
         if weight_std is None:
             weight_std = math.sqrt(2) if activation == "relu" else 1.0
+        if parametrization in ("ntk", "mup") and initialization not in (None, "normal"):
+            raise ValueError(
+                f"initialization={initialization!r} is not allowed: {parametrization} has normal alone"
+            )
         sizes = [input_dim, *widths, output_dim]
         modules: OrderedDict[str, nn.Module] = OrderedDict()
         for index in range(depth):
