@@ -36,6 +36,7 @@ class ModelConfig:
     budget: int | None = None  # solve the widths for this number of parameters instead of setting width
     activation: str | None = None
     bias: bool | None = None
+    readout_bias: bool | None = None
     parametrization: str | None = None
     initialization: str | None = None
     weight_std: float | None = None

@@ -136,6 +136,11 @@ def _model(config: Mapping[str, Any]) -> Iterator[str]:
         for key in ("depth", "bias"):
             if model[key] is None:
                 yield f"model.{key}=null is not allowed: model.budget={model['budget']} needs it."
+        if model["readout_bias"] not in (None, model["bias"]):
+            yield (
+                f"model.readout_bias={model['readout_bias']} is not allowed: model.budget={model['budget']} "
+                "is solved for biases in all layers or none."
+            )
     allowed = INITIALIZATIONS.get(model["parametrization"])
     if allowed and model["initialization"] is not None and model["initialization"] not in allowed:
         yield (

@@ -15,7 +15,7 @@ class MLP(nn.Sequential):
     """A fully connected network ``x -> readout(phi(... phi(hidden_1(x))))`` with outputs (N, output_dim).
 
     ``depth`` counts hidden layers: 1 is the two-layer network, 0 a linear map. ``width`` is one number for
-    all hidden layers or one for each.
+    all hidden layers or one for each. ``readout_bias`` None means as ``bias``.
 
     Parametrisations (fan_in is a layer's number of inputs, n its width, n0 = ``base_width``):
 
@@ -44,6 +44,7 @@ class MLP(nn.Sequential):
         output_dim: int = 1,
         activation: str = "relu",
         bias: bool = True,
+        readout_bias: bool | None = None,
         parametrization: str = "standard",
         initialization: str | None = None,
         weight_std: float | None = None,
@@ -69,7 +70,8 @@ class MLP(nn.Sequential):
         for index in range(depth):
             modules[f"hidden_{index + 1}"] = ScaledLinear(sizes[index], sizes[index + 1], bias=bias)
             modules[f"activation_{index + 1}"] = ACTIVATIONS[activation]()
-        modules["readout"] = ScaledLinear(sizes[-2], output_dim, bias=bias)
+        has_readout_bias = bias if readout_bias is None else readout_bias
+        modules["readout"] = ScaledLinear(sizes[-2], output_dim, bias=has_readout_bias)
         super().__init__(modules)
         self.parametrization = parametrization
         self.base_width = base_width

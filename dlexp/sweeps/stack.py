@@ -35,8 +35,10 @@ class Stack(nn.Module):
         self.biases = nn.ParameterList()
         self._scales: list[tuple[list[float], list[float]]] = []
         self._widths: list[list[int]] = []
+        self._bias_index: list[int | None] = []
         for layers in zip(*chains, strict=True):
             self.weights.append(_stack_parameters([layer.weight for layer in layers]))
+            self._bias_index.append(None if layers[0].bias is None else len(self.biases))
             if layers[0].bias is not None:
                 self.biases.append(_stack_parameters([layer.bias for layer in layers]))
             self._scales.append(
@@ -54,8 +56,9 @@ class Stack(nn.Module):
         for index, weight in enumerate(self.weights):
             weight_scale, bias_scale, mask = self._constants[index]
             scaled = weight if weight_scale is None else weight_scale[:, None, None] * weight
-            if self.biases:
-                bias = self.biases[index]
+            position = self._bias_index[index]
+            if position is not None:
+                bias = self.biases[position]
                 bias = bias if bias_scale is None else bias_scale[:, None] * bias
                 x = torch.baddbmm(bias.unsqueeze(1), x, scaled.mT)
             else:
@@ -69,8 +72,12 @@ class Stack(nn.Module):
         """Return the stacked parameter (M, ...) that holds a member's parameter ``name``."""
         layer_name, _, kind = name.rpartition(".")
         names = [n for n, m in self.members[0].named_children() if isinstance(m, ScaledLinear)]
-        parameters = self.weights if kind == "weight" else self.biases
-        return cast(nn.Parameter, parameters[names.index(layer_name)])
+        index = names.index(layer_name)
+        if kind == "weight":
+            return cast(nn.Parameter, self.weights[index])
+        position = self._bias_index[index]
+        assert position is not None
+        return cast(nn.Parameter, self.biases[position])
 
     def adopt(self) -> None:
         """Make the members views into the stack and the constants tensors, wherever the stack now is."""

@@ -17,6 +17,19 @@ FREQUENT_HOOKS = (
     "on_before_optimizer_step",
     "on_before_zero_grad",
 )
+# Arguments of the Trainer that mean the same for one step as for many.
+NO_MATTER = (
+    "max_epochs",
+    "max_steps",
+    "accelerator",
+    "devices",
+    "precision",
+    "deterministic",
+    "benchmark",
+    "detect_anomaly",
+    "accumulate_grad_batches",
+    "profiler",
+)
 PRECISIONS_IN_BLOCKS = ("32-true", "64-true", "bf16-true", "32", "64", 32, 64)
 
 
@@ -25,8 +38,9 @@ def reason_for_single_steps(trainer: Mapping[str, Any], callbacks: Sequence[Call
 
     dlexp's own callbacks say in advance at which steps they look (``due_steps``); blocks end there.
     """
-    if trainer["gradient_clip_val"] is not None:
-        return "trainer.gradient_clip_val is set"
+    for key, value in trainer.items():
+        if value is not None and key not in NO_MATTER:
+            return f"trainer.{key} is set"
     if trainer["accumulate_grad_batches"] != 1:
         return "trainer.accumulate_grad_batches is not 1"
     if trainer["precision"] not in PRECISIONS_IN_BLOCKS:

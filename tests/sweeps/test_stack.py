@@ -13,7 +13,7 @@ from dlexp.sweeps.buckets import choose_buckets
 from dlexp.sweeps.stack import Stack, is_stackable
 
 
-def networks(activation="relu", parametrization="standard", depth=2):
+def networks(activation="relu", parametrization="standard", depth=2, readout_bias=True):
     return [
         MLP(
             input_dim=4,
@@ -23,6 +23,7 @@ def networks(activation="relu", parametrization="standard", depth=2):
             activation=activation,
             parametrization=parametrization,
             bias_std=0.3,
+            readout_bias=readout_bias,
             random_bias=parametrization == "ntk",
             generator=make_generator("model", width),
         ).double()
@@ -30,12 +31,13 @@ def networks(activation="relu", parametrization="standard", depth=2):
     ]
 
 
+@pytest.mark.parametrize("readout_bias", [True, False])
 @pytest.mark.parametrize("parametrization", ["standard", "ntk", "mup"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_outputs_and_gradients_are_each_members_own(activation, parametrization):
-    members = networks(activation, parametrization)
+def test_outputs_and_gradients_are_each_members_own(activation, parametrization, readout_bias):
+    members = networks(activation, parametrization, readout_bias=readout_bias)
     x = torch.randn(3, 5, 4, dtype=torch.float64)
-    separate = networks(activation, parametrization)
+    separate = networks(activation, parametrization, readout_bias=readout_bias)
     expected = [network(rows) for network, rows in zip(separate, x, strict=True)]
     for output in expected:
         output.square().sum().backward()

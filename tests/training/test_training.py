@@ -96,6 +96,23 @@ def test_a_callback_that_looks_at_each_batch_gets_each_batch(compose_plain):
     assert job.trainer.global_step == 3  # the first epoch sets the mark, two more show no progress
 
 
+@pytest.mark.parametrize(
+    "override",
+    [
+        "trainer.gradient_clip_val=0.5",
+        "trainer.accumulate_grad_batches=2",
+        "trainer.min_steps=3",
+        "trainer.precision=bf16-mixed",
+        "+trainer.limit_train_batches=2",
+    ],
+)
+def test_what_lightning_does_between_steps_is_left_to_it(override, run, caplog):
+    with caplog.at_level("INFO"):
+        result, _ = run(override, "data.batch_size=30")
+    assert (result.status, result.error) == ("done", None)
+    assert f"trains in single steps: {override.lstrip('+').split('=')[0]}" in caplog.text
+
+
 def test_serial_reruns_are_bitwise_equal_whatever_ran_before(run):
     first, folder = run("data.batch_size=16", "model.width=7")
     run("seed=3", "model.width=2", "trainer.precision=64-true")

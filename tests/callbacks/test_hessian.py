@@ -1,0 +1,232 @@
+"""The callback hessian: brute-force Hessians, the edge as the border of divergence, the edge of stability."""
+
+import numpy as np
+import pytest
+import torch
+from torch.func import functional_call
+
+from dlexp.training.build import find_build_problems, make_datamodule, make_network, network_settings
+from dlexp.training.losses import LOSSES
+
+pytestmark = pytest.mark.usefixtures("without_figures")
+
+HESSIAN = ["callbacks=[hessian]", "trainer.precision=64-true"]
+SMALL = [
+    *HESSIAN,
+    "data.n_train=15",
+    "data.input_dim=3",
+    "model.width=4",
+    "model.activation=tanh",
+    "optimizer=gradient_descent",
+    "callbacks.hessian.density_steps=20",
+]
+
+
+def brute_eigenvalues(network, config, n=None):
+    """Double backward over every pair of entries; shares no code with the measures."""
+    data = make_datamodule(config).tensors("cpu", torch.float64)
+    x, y, loss_fn = data.x_train[:n], data.y_train[:n], LOSSES[config["training"]["loss"]]
+    named = dict(network.double().named_parameters())
+
+    def loss(vector):
+        parts = vector.split([p.numel() for p in named.values()])
+        values = {k: v.view(p.shape) for (k, p), v in zip(named.items(), parts, strict=True)}
+        return loss_fn(functional_call(network, values, (x,)), y)
+
+    start = torch.cat([p.detach().flatten() for p in named.values()])
+    return np.linalg.eigvalsh(torch.autograd.functional.hessian(loss, start).numpy())
+
+
+@pytest.mark.parametrize("dense_up_to", [1000, 0], ids=["dense", "lanczos"])
+@pytest.mark.parametrize("more", [[], ["data=gaussian_mixture", "data.noise=0.2"]], ids=["mse", "classes"])
+def test_values_are_those_of_the_brute_force_hessian(dense_up_to, more, run, recorded, networks):
+    result, folder = run(
+        *more,
+        *SMALL,
+        "training.loss=" + ("cross_entropy" if more else "half_mse"),
+        f"callbacks.hessian.dense_up_to={dense_up_to}",
+        "callbacks.hessian.n_samples=9",
+        "callbacks.hessian.trace_probes=200",
+        "callbacks.hessian.tolerance=1e-9",
+        "callbacks.hessian.every_n_steps=3",
+    )
+    assert result.error is None
+    for step, network in zip((0, 12), networks(result.config, folder), strict=True):
+        values = brute_eigenvalues(network, result.config, n=9)
+        assert recorded(folder, "hessian/lambda_max")[step] == pytest.approx(values[-1], rel=1e-8)
+        assert recorded(folder, "hessian/lambda_min")[step] == pytest.approx(values[0], rel=1e-8)
+        error = recorded(folder, "hessian/trace_standard_error")[step]
+        bound = 4 * error + 1e-10 * abs(values).sum()
+        assert abs(recorded(folder, "hessian/trace")[step] - values.sum()) <= bound
+        if dense_up_to:
+            share = np.mean(values < -1.5e-8 * np.abs(values).max())
+            assert recorded(folder, "hessian/negative_fraction")[step] == pytest.approx(share, abs=1e-12)
+            assert error == 0
+        else:
+            assert "hessian/negative_fraction" not in result.metrics
+            assert 0 < error < abs(values).sum()
+    arrays = np.load(folder / "arrays.npz")
+    assert arrays["hessian/steps"].tolist() == [0, 3, 6, 9, 12]
+    series = list(recorded(folder, "hessian/lambda_max").values())
+    assert arrays["hessian/lambda_max"].tolist() == series
+    if dense_up_to:
+        assert arrays["hessian/eigenvalues"] == pytest.approx(values, abs=1e-10)
+    else:
+        mean = (arrays["hessian/density_nodes"] * arrays["hessian/density_weights"]).sum(axis=1)
+        spread = 4 * mean.std(ddof=1) / len(mean) ** 0.5 + 1e-12
+        assert abs(mean.mean() - values.mean()) < spread
+        assert np.trapezoid(arrays["hessian/density"], arrays["hessian/density_grid"]) == pytest.approx(
+            1, rel=1e-3
+        )
+
+
+EDGE = ["optimizer=sgd", "data.batch_size=full", "model=linear", "data.n_train=30", "data.input_dim=5"]
+
+
+@pytest.mark.parametrize(("momentum", "weight_decay"), [(0.0, 0.0), (0.9, 0.0), (0.5, 0.2)], ids=str)
+@pytest.mark.parametrize("side", [0.98, 1.02])
+def test_the_edge_is_the_border_of_divergence(side, momentum, weight_decay, run, compose_plain):
+    """On a quadratic, gradient descent diverges above relative_to_edge = 1 and converges below."""
+    overrides = [*EDGE, *HESSIAN, f"optimizer.momentum={momentum}", f"optimizer.weight_decay={weight_decay}"]
+    config = compose_plain(*overrides)
+    top = brute_eigenvalues(make_network(network_settings(config)), config)[-1]
+    rate = side * 2 * (1 + momentum) / (top + weight_decay)
+    result, folder = run(*overrides, f"optimizer.lr={rate}", "trainer.max_steps=600")
+    edge = (top + weight_decay) / side - weight_decay
+    assert np.load(folder / "arrays.npz")["hessian/edge"] == pytest.approx([edge, edge], rel=1e-6)
+    assert result.metrics["sharpness/relative_to_edge"] == pytest.approx(side, rel=1e-6)
+    assert (result.metrics["weights/norm"] > 1000) == (side > 1)
+
+
+def test_the_learning_rate_is_that_of_the_last_step(run, recorded):
+    result, folder = run(*EDGE, *HESSIAN, "optimizer.schedule=linear", "callbacks.hessian.every_n_steps=4")
+    rate = {0: 1.0, 4: 1 - 3 / 12, 8: 1 - 7 / 12, 12: 1 - 11 / 12}
+    top, relative = (recorded(folder, f"{n}") for n in ("hessian/lambda_max", "sharpness/relative_to_edge"))
+    for step, factor in rate.items():
+        assert relative[step] == pytest.approx(
+            top[step] * result.config["optimizer"]["lr"] * factor / 2, rel=1e-12
+        )
+    edges = np.load(folder / "arrays.npz")["hessian/edge"]
+    assert edges == pytest.approx([top[s] / relative[s] for s in rate], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [["optimizer=adam"], ["optimizer=sgd", "model.parametrization=mup", "model.width=128"]],
+    ids=["adam", "mup"],
+)
+def test_where_there_is_no_edge_none_is_reported(overrides, run):
+    result, folder = run(*SMALL, *overrides, "trainer.max_steps=3")
+    assert "hessian/lambda_max" in result.metrics
+    assert "sharpness/relative_to_edge" not in result.metrics
+    assert "relative_to_edge" not in (folder / "metrics.csv").read_text()
+
+
+CHEBYSHEV = [
+    *HESSIAN,
+    "data=chebyshev",
+    "training.loss=half_mse",
+    "optimizer=gradient_descent",
+    "model=mlp",
+    "model.width=20",
+    "model.activation=tanh",
+    "model.initialization=xavier",
+    "model.weight_std=1.9",
+]
+
+
+def late_mean(series, from_step):
+    return np.mean([value for step, value in series.items() if step >= from_step])
+
+
+def test_gradient_descent_ends_at_the_edge_of_stability(run, recorded):
+    """Cohen et al. 2021; FACTS: 5.007 against 5 after 8000 steps, gate [0.97, 1.06]."""
+    _, folder = run(
+        *CHEBYSHEV,
+        "optimizer.lr=0.4",
+        "trainer.max_steps=2500",
+        "callbacks.hessian.every_n_steps=100",
+        "callbacks.hessian.dense_up_to=0",
+        "callbacks.hessian.density_probes=null",
+    )
+    assert 0.97 < late_mean(recorded(folder, "sharpness/relative_to_edge"), 2000) < 1.06
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [0.4, 0.1, 0.02])
+def test_the_curvature_follows_the_edge_and_a_small_rate_stays_below(rate, run, recorded):
+    _, folder = run(
+        *CHEBYSHEV,
+        f"optimizer.lr={rate}",
+        "trainer.max_steps=8000",
+        "callbacks.hessian.every_n_steps=50",
+    )
+    series = recorded(folder, "sharpness/relative_to_edge")
+    if rate > 0.02:
+        assert 0.97 < late_mean(series, 7200) < 1.06
+    else:
+        assert max(series.values()) < 0.6
+
+
+def test_training_is_left_as_it_is(run, recorded, untouched):
+    overrides = ["optimizer=adam", "data.batch_size=5"]
+    plain, _ = run(*SMALL[1:-1], *overrides, "callbacks=none")
+    torch.manual_seed(3)
+    state = torch.get_rng_state()
+    measured, folder = run(*SMALL, *overrides, "callbacks.hessian.every_n_steps=1")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert untouched == [True] * 13
+    assert {name: measured.metrics[name] for name in plain.metrics} == plain.metrics
+    assert list(recorded(folder, "hessian/lambda_max")) == list(range(13))
+
+
+@pytest.mark.parametrize("dense_up_to", [1000, 0])
+def test_figures_are_saved(dense_up_to, run):
+    result, folder = run(*SMALL, f"callbacks.hessian.dense_up_to={dense_up_to}")
+    assert result.error is None
+    for name in ("hessian_lambda_max", "hessian_spectrum"):
+        assert (folder / "figures" / f"{name}.png").stat().st_size > 10_000
+
+
+def test_a_hessian_that_is_not_finite_is_nan_and_does_not_end_the_job(run, recorded, monkeypatch):
+    def fail(*_, **__):
+        raise torch.linalg.LinAlgError("the matrix has entries that are not finite")
+
+    monkeypatch.setattr("dlexp.callbacks.hessian.spectrum", fail)
+    result, folder = run(*SMALL, "trainer.max_steps=2")
+    assert result.status == "done"
+    assert "hessian/lambda_max" not in result.metrics
+    assert all(np.isnan(value) for value in recorded(folder, "hessian/lambda_max").values())
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "n_samples=0",
+        "dense_up_to=-1",
+        "trace_probes=1",
+        "density_probes=0",
+        "density_steps=abc",
+        "tolerance=0",
+        "tolerance=nan",
+        "batch_size=1.5",
+        "every_n_steps=0",
+    ],
+)
+def test_bad_settings_are_refused_before_training(setting, compose_plain):
+    problems = find_build_problems(compose_plain("callbacks=[hessian]", f"callbacks.hessian.{setting}"))
+    assert len(problems) == 1
+    assert "callbacks.hessian" in problems[0]
+    assert f"{setting} is not allowed: it must be" in problems[0]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("dense_up_to", [1000, 0])
+def test_gpu_and_cpu_agree(dense_up_to, run):
+    overrides = [*SMALL, f"callbacks.hessian.dense_up_to={dense_up_to}"]
+    on_cpu, _ = run(*overrides)
+    on_gpu, _ = run(*overrides, "trainer.accelerator=auto")
+    assert "cuda" in on_gpu.device
+    for name in ("hessian/lambda_max", "hessian/lambda_min"):
+        assert on_gpu.metrics[name] == pytest.approx(on_cpu.metrics[name], rel=1e-5)

@@ -1,0 +1,227 @@
+"""The callback ntk: Jacobian oracles, the exact linear case, and the laws of width."""
+
+import numpy as np
+import pytest
+import torch
+from torch.func import functional_call, jacrev
+
+from dlexp.training.build import find_build_problems, make_datamodule, make_network, network_settings
+
+pytestmark = pytest.mark.usefixtures("without_figures")
+
+NTK_CALLBACK = ["callbacks=[ntk]", "trainer.precision=64-true"]
+SMALL = [*NTK_CALLBACK, "data.n_train=15", "data.input_dim=4", "model.width=6", "model.activation=tanh"]
+SPHERE = [
+    *NTK_CALLBACK,
+    "data=sphere",
+    "model.parametrization=ntk",
+    "model.bias_std=0.1",
+    "optimizer=gradient_descent",
+    "training.loss=half_mse",
+    "training.stopping.train_loss=null",
+    "callbacks.ntk.at_start=false",
+]
+
+
+def jacobian(network, x):
+    """Return the Jacobian (N, K, P) by torch.func, which the layer-wise kernel does not use."""
+    parameters = {name: p.detach() for name, p in network.named_parameters()}
+    parts = jacrev(lambda p: functional_call(network, p, (x,)))(parameters)
+    return torch.cat([part.flatten(2) for part in parts.values()], dim=2).numpy()
+
+
+def weights(network):
+    return torch.cat([p.detach().flatten() for p in network.parameters()]).numpy()
+
+
+@pytest.mark.parametrize("more", [[], ["data=gaussian_mixture"]], ids=["scalar", "classes"])
+def test_values_are_those_of_the_jacobian_by_hand(more, run, recorded, networks):
+    result, folder = run(*more, *SMALL, "callbacks.ntk.n_samples=7", "callbacks.ntk.every_n_steps=6")
+    data = make_datamodule(result.config).tensors("cpu", torch.float64)
+    first, last = networks(result.config, folder)
+    j0, jt = (jacobian(network, data.x_train[:7]) for network in (first, last))
+    # Rows of the matrix: all pairs of sample and output.
+    k0, kt = (j.reshape(-1, j.shape[2]) @ j.reshape(-1, j.shape[2]).T for j in (j0, jt))
+    if more:
+        outputs = result.config["data"]["output_dim"]
+        y = np.eye(outputs)[data.y_train[:7].numpy()] - 1 / outputs
+    else:
+        y = data.y_train[:7].numpy()
+    target = np.outer(y.ravel(), y.ravel())
+    values = np.linalg.eigvalsh(kt)
+    moved = np.linalg.norm(weights(last) - weights(first)) / np.linalg.norm(weights(first))
+    expected = {
+        "drift": np.linalg.norm(kt - k0) / np.linalg.norm(k0),
+        "alignment": np.sum(kt * target) / np.linalg.norm(kt) / np.linalg.norm(target),
+        "lambda_max": values[-1],
+        "condition": values[-1] / values[0],
+        "parameter_drift": moved,
+    }
+    for name, value in expected.items():
+        assert result.metrics[f"ntk/{name}"] == pytest.approx(value, rel=1e-8)
+        assert list(recorded(folder, f"ntk/{name}")) == [0, 6, 12]
+    assert recorded(folder, "ntk/drift")[0] == recorded(folder, "ntk/parameter_drift")[0] == 0
+    assert "ntk/linearized_gap" not in result.metrics  # trained by Adam
+    arrays = np.load(folder / "arrays.npz")
+    for name, j in {"kernel_start": j0, "kernel_end": jt}.items():
+        mean = np.einsum("ikp,jkp->ij", j, j) / j.shape[1]
+        assert arrays[f"ntk/{name}"] == pytest.approx(mean, rel=1e-10)
+    assert arrays["ntk/steps"].tolist() == [0, 6, 12]
+    assert arrays["ntk/drift"].tolist() == list(recorded(folder, "ntk/drift").values())
+
+
+@pytest.mark.parametrize("loss", ["mse", "half_mse"])
+def test_a_linear_model_is_its_own_linearization(loss, run, recorded, networks):
+    """Trained on all rows, though the kernel is measured on some: the gap is round-off at every step."""
+    result, folder = run(
+        *NTK_CALLBACK,
+        "model=linear",
+        "data.n_train=30",
+        "data.input_dim=5",
+        "optimizer=sgd",
+        "data.batch_size=full",
+        f"training.loss={loss}",
+        "callbacks.ntk.n_samples=6",
+        "callbacks.ntk.n_test=9",
+        "callbacks.ntk.every_n_steps=1",
+        "callbacks.ntk.linearized=true",
+    )
+    gaps = recorded(folder, "ntk/linearized_gap")
+    assert list(gaps) == list(range(13))
+    assert max(gaps.values()) < 1e-12
+    assert recorded(folder, "ntk/drift")[12] == 0
+    x = make_datamodule(result.config).tensors("cpu", torch.float64).x_test[:9]
+    predictions = networks(result.config, folder)[1](x).detach().numpy()
+    arrays = np.load(folder / "arrays.npz")
+    assert np.linalg.norm(predictions) > 0.1
+    assert arrays["ntk/network_predictions"] == pytest.approx(predictions, abs=1e-12)
+    assert arrays["ntk/linearized_predictions"] == pytest.approx(predictions, abs=1e-12)
+
+
+def test_the_gap_is_that_to_the_network_linearised_at_initialisation(run, recorded, networks):
+    """Gradient descent on the linearised network by hand, in weight space and without any kernel."""
+    result, folder = run(
+        *SMALL,
+        "data.noise=0",
+        "optimizer=gradient_descent",
+        "optimizer.lr=0.3",
+        "callbacks.ntk.n_test=40",
+        "callbacks.ntk.every_n_steps=4",
+    )
+    data = make_datamodule(result.config).tensors("cpu", torch.float64)
+    x, y, x_test = data.x_train, data.y_train[:, 0].numpy(), data.x_test[:40]
+    first, last = networks(result.config, folder)
+    j, j_test = (jacobian(first, rows)[:, 0] for rows in (x, x_test))
+    f0, f0_test, f_test = (
+        network(rows).detach().numpy()[:, 0]
+        for network, rows in ((first, x), (first, x_test), (last, x_test))
+    )
+    change = np.zeros(j.shape[1])
+    for _ in range(12):
+        change -= 0.3 * 2 / 15 * j.T @ (f0 + j @ change - y)
+    linearized = f0_test + j_test @ change
+    gap = np.linalg.norm(f_test - linearized) / np.linalg.norm(linearized)
+    assert 0.01 < gap < 1
+    assert result.metrics["ntk/linearized_gap"] == pytest.approx(gap, rel=1e-8)
+    assert recorded(folder, "ntk/linearized_gap")[0] == 0
+
+
+def test_wider_networks_move_less_and_are_nearer_to_their_linearization(run):
+    """A smooth activation: kernel and gap fall about as 1 / width, the weights' movement as its root."""
+    setting = [*SPHERE, "model.activation=tanh", "optimizer.lr=0.5", "trainer.max_steps=200"]
+    narrow, wide = (run(*setting, f"model.width={width}")[0].metrics for width in (64, 1024))
+    ratio = {name: narrow[f"ntk/{name}"] / wide[f"ntk/{name}"] for name in ("drift", "linearized_gap")}
+    assert 6 < ratio["drift"] < 30
+    assert 6 < ratio["linearized_gap"] < 30
+    assert narrow["ntk/parameter_drift"] / wide["ntk/parameter_drift"] == pytest.approx(4, rel=0.3)
+    assert 0.001 < wide["ntk/drift"] < 0.02
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("depth", [1, 2])
+def test_kernel_drift_falls_as_one_over_width(depth, run, compose_plain):
+    """FACTS: tanh, N = 16, d = 5, sin(x0) x1, lr = 0.5 / lambda_max, 300 steps; gate [-1.15, -0.7]."""
+    overrides = [
+        *SPHERE,
+        "data.n_train=16",
+        "data.noise=0",
+        "data.generator.target=sine_times_linear",
+        "model.activation=tanh",
+        f"model.depth={depth}",
+    ]
+    widths, drifts = [32, 64, 128, 256, 512], []
+    for width in widths:
+        of_width = []
+        for seed in range(3):
+            setting = [*overrides, f"model.width={width}", f"seed={seed}"]
+            config = compose_plain(*setting)
+            network = make_network(network_settings(config)).double()
+            x = make_datamodule(config).tensors("cpu", torch.float64).x_train
+            j = jacobian(network, x)[:, 0]
+            # The rate is stated for the sum of squares over 2, the loss trained is its mean.
+            rate = 0.5 * 16 / np.linalg.eigvalsh(j @ j.T)[-1]
+            result, _ = run(*setting, f"optimizer.lr={rate}", "trainer.max_steps=300")
+            of_width.append(result.metrics["ntk/drift"])
+        drifts.append(np.mean(of_width))
+    slope = np.polyfit(np.log(widths), np.log(drifts), 1)[0]
+    assert -1.15 < slope < -0.7
+
+
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        (["optimizer=adam"], "optimizer.name=adam"),
+        (["optimizer=sgd", "optimizer.momentum=0.5"], "optimizer.momentum=0.5"),
+        (["optimizer=sgd", "optimizer.weight_decay=0.1"], "optimizer.weight_decay=0.1"),
+        (["optimizer=sgd", "optimizer.schedule=cosine"], "optimizer.schedule=cosine"),
+        (["optimizer=sgd", "data.batch_size=5"], "data.batch_size=5"),
+        (["optimizer=sgd", "data=gaussian_mixture"], "training.loss=cross_entropy"),
+        (["optimizer=sgd", "model.parametrization=mup"], "model.parametrization=mup"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else "",
+)
+def test_a_linearization_that_does_not_hold_is_refused_if_asked_for(overrides, reason, run):
+    result, folder = run(*overrides, *SMALL, "callbacks.ntk.linearized=true")
+    assert result.status == "failed"
+    assert "callbacks.ntk.linearized=true is not allowed" in result.error
+    assert reason in result.error
+    steps = {line.split(",")[0] for line in (folder / "metrics.csv").read_text().splitlines()[1:]}
+    assert steps <= {"0"}
+
+
+def test_training_is_left_as_it_is(run, untouched):
+    overrides = ["optimizer=sgd", "data.batch_size=full"]
+    plain, _ = run(*SMALL[1:], *overrides, "callbacks=none")
+    torch.manual_seed(3)
+    state = torch.get_rng_state()
+    measured, _ = run(*SMALL, *overrides, "callbacks.ntk.every_n_steps=1")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert untouched == [True] * 13
+    assert "ntk/linearized_gap" in measured.metrics
+    assert {name: measured.metrics[name] for name in plain.metrics} == plain.metrics
+
+
+def test_figures_are_saved(run):
+    result, folder = run(*SMALL, "optimizer=gradient_descent", "callbacks.ntk.log_spaced=3")
+    assert result.error is None
+    for name in ("ntk_drift", "ntk_linearization"):
+        assert (folder / "figures" / f"{name}.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("setting", ["n_samples=0", "n_test=-1", "n_samples=few", "linearized=maybe"])
+def test_bad_settings_are_refused_before_training(setting, compose_plain):
+    problems = find_build_problems(compose_plain("callbacks=[ntk]", f"callbacks.ntk.{setting}"))
+    assert len(problems) == 1
+    assert "callbacks.ntk" in problems[0]
+    assert f"{setting} is not allowed: it must be" in problems[0]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_gpu_and_cpu_agree(run):
+    overrides = [*SMALL, "optimizer=gradient_descent"]
+    on_cpu, _ = run(*overrides)
+    on_gpu, _ = run(*overrides, "trainer.accelerator=auto")
+    assert "cuda" in on_gpu.device
+    for name in ("drift", "alignment", "lambda_max", "parameter_drift", "linearized_gap"):
+        assert on_gpu.metrics[f"ntk/{name}"] == pytest.approx(on_cpu.metrics[f"ntk/{name}"], rel=1e-5)
