@@ -23,7 +23,11 @@ CHOICES = [
 
 def fitting(choice: str) -> list[str]:
     """What a choice needs beside it to be a job that makes sense."""
-    return {"trainer=gpu": ["trainer.accelerator=cpu"]}.get(choice, [])
+    return {
+        "trainer=gpu": ["trainer.accelerator=cpu"],
+        "callbacks=pruning": ["training.stopping.train_loss=null"],
+        "callbacks=min_norm": ["model=linear"],
+    }.get(choice, [])
 
 
 @pytest.mark.parametrize("choice", CHOICES)
