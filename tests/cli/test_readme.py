@@ -21,7 +21,12 @@ README = (REPOSITORY / "README.md").read_text()
 
 FILES = dict(re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", README, flags=re.DOTALL))
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
-LINES = [line for language, block in BLOCKS if language == "bash" for line in block.splitlines()]
+LINES = [
+    line
+    for language, block in BLOCKS
+    if language == "bash"
+    for line in block.replace("\\\n", "").splitlines()  # a command may go on in the next line
+]
 COMMANDS = list(dict.fromkeys(line for line in LINES if line.startswith("python scripts/")))
 # Commands with files of the reader's own are run instead.
 TO_RUN = [line for line in COMMANDS if "--config-dir" in line]
@@ -46,7 +51,7 @@ def call(line, cwd, *more):
 
 def remarks(done):
     """What a command printed beside its progress: that is shown when it takes longer than ten seconds."""
-    return [line for line in done.stderr.splitlines() if not re.fullmatch(r"job \d+ of \d+ .* s left", line)]
+    return [line for line in done.stderr.splitlines() if not re.fullmatch(r"jobs? .* s left", line)]
 
 
 def jobs(overrides):
