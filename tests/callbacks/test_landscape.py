@@ -1,0 +1,255 @@
+"""The callback `landscape`: against losses taken one network at a time, and numpy's principal components."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+
+from dlexp.callbacks.figures.landscape import contour_levels
+from dlexp.measures.landscape import random_direction
+from dlexp.seeding import make_generator
+from dlexp.training.build import build, find_build_problems, make_datamodule, make_network, network_settings
+from dlexp.training.recorder import Recorder
+
+DATA = [
+    "data=sine_sum",
+    "data.input_dim=5",
+    "data.n_train=60",
+    "data.n_test=40",
+    "model.width=8",
+    "optimizer.lr=0.05",
+    "trainer.precision=64-true",
+]
+SMALL = ["callbacks=[landscape]", *DATA, "callbacks.landscape.plane_points=7"]
+
+
+def series(folder, name):
+    with open(folder / "metrics.csv") as file:
+        return {int(row["step"]): float(row["value"]) for row in csv.DictReader(file) if row["name"] == name}
+
+
+def networks(result, folder):
+    """Return the initial network and the one in the checkpoint."""
+    initial, final = (make_network(network_settings(result.config)).double() for _ in range(2))
+    stored = torch.load(folder / "checkpoints" / "last.ckpt")["state_dict"]
+    final.load_state_dict({name.removeprefix("network."): value for name, value in stored.items()})
+    return initial, final
+
+
+def flat(network):
+    return torch.cat([p.detach().flatten() for p in network.parameters()])
+
+
+@torch.no_grad()
+def loss_at(config, vector):
+    network = make_network(network_settings(config)).double()
+    torch.nn.utils.vector_to_parameters(vector, network.parameters())
+    data = make_datamodule(config).tensors(dtype=torch.float64)
+    return (network(data.x_train) - data.y_train).square().mean().item()
+
+
+def test_lines_and_planes_are_the_losses_of_the_stored_networks_moved_by_hand(run):
+    result, folder = run(
+        *SMALL,
+        "callbacks.landscape.lines=3",
+        "callbacks.landscape.line_points=7",
+        "callbacks.landscape.extent=0.5",
+        "callbacks.landscape.bias=scale",
+        "callbacks.landscape.seed=4",
+        "trainer.max_steps=40",
+    )
+    arrays = np.load(folder / "arrays.npz")
+    at = np.linspace(-0.5, 0.5, 7)
+    assert arrays["landscape/steps"].tolist() == [0, 40]
+    assert arrays["landscape/line_coordinates"] == pytest.approx(at)
+    assert arrays["landscape/plane_coordinates"] == pytest.approx(at)
+    planes = (arrays["landscape/plane_losses_initial"], arrays["landscape/plane_losses"])
+    for index, network in enumerate(networks(result, folder)):
+        generator = make_generator("callbacks/landscape", 4)
+        d = [random_direction(network, "filter", bias="scale", generator=generator) for _ in range(3)]
+        centre = flat(network)
+        for line, direction in zip(arrays["landscape/line_losses"][index], d, strict=True):
+            expected = [loss_at(result.config, centre + a * direction) for a in at]
+            assert line == pytest.approx(expected, rel=1e-10)
+        for i, j in ((0, 6), (5, 1), (3, 3)):
+            expected = loss_at(result.config, centre + at[i] * d[0] + at[j] * d[1])
+            assert planes[index][i, j] == pytest.approx(expected, rel=1e-10)
+    assert series(folder, "landscape/centre_loss") == {
+        step: pytest.approx(loss, rel=1e-12)
+        for step, loss in series(folder, "train/loss").items()
+        if step in (0, 40)
+    }
+
+
+def test_the_share_of_negative_second_differences_is_the_mean_over_the_lines(run):
+    _, folder = run(
+        *SMALL,
+        "callbacks.landscape.extent=3",
+        "callbacks.landscape.every_n_steps=5",
+        "model.activation=tanh",
+    )
+    lines = np.load(folder / "arrays.npz")["landscape/line_losses"]
+    assert lines.shape == (4, 5, 51)
+    shares = (np.diff(lines, n=2, axis=-1) < 0).mean(axis=(1, 2))
+    assert shares.max() > 0.02
+    recorded = series(folder, "landscape/negative_second_differences")
+    assert list(recorded) == [0, 5, 10, 12]
+    assert list(recorded.values()) == pytest.approx(shares, abs=1e-12)
+
+
+def test_a_convex_loss_has_none(run):
+    result, _ = run("callbacks=[landscape]", "model=linear", "trainer.precision=64-true")
+    assert result.metrics["landscape/negative_second_differences"] == 0
+
+
+def test_the_trajectory_lies_in_the_plane_of_its_principal_components(run):
+    result, folder = run(
+        *SMALL,
+        "callbacks.landscape.directions=trajectory",
+        "callbacks.landscape.every_n_steps=4",
+        "optimizer.schedule=constant",
+    )
+    vectors = []
+    for steps in (0, 4, 8, 12):
+        alone, its_folder = run(
+            *DATA, "callbacks=none", "optimizer.schedule=constant", f"trainer.max_steps={steps}"
+        )
+        vectors.append(flat(networks(alone, its_folder)[1]).numpy())
+    vectors = np.array(vectors)
+    _, singular, right = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)
+    shares = singular[:2] ** 2 / (singular**2).sum()
+    arrays = np.load(folder / "arrays.npz")
+    trajectory = arrays["landscape/trajectory"]
+    assert arrays["landscape/explained_variance"] == pytest.approx(shares, rel=1e-9)
+    for k in range(2):
+        assert result.metrics[f"landscape/explained_variance_{k + 1}"] == pytest.approx(shares[k])
+    # A walk of four points in high dimension: eigenvalues of the centred Gram matrix of its partial sums.
+    walk = np.tril(np.ones((4, 4)))[:, 1:]
+    centred = walk - walk.mean(axis=0)
+    null = np.sort(np.linalg.eigvalsh(centred @ centred.T))[::-1]
+    assert arrays["landscape/random_walk_variance"] == pytest.approx(null[:2] / null.sum(), rel=1e-9)
+    projected = (vectors - vectors[-1]) @ right[:2].T
+    assert abs(trajectory) == pytest.approx(abs(projected), rel=1e-8, abs=1e-12)
+    assert trajectory[-1].tolist() == [0, 0]
+    signs = np.sign((trajectory * projected).sum(axis=0))
+    at = arrays["landscape/plane_coordinates"]
+    assert at.max() == pytest.approx(1.25 * abs(projected).max())
+    for i, j in ((0, 6), (6, 2), (3, 3)):
+        moved = vectors[-1] + at[i] * signs[0] * right[0] + at[j] * signs[1] * right[1]
+        expected = loss_at(result.config, torch.from_numpy(moved))
+        assert arrays["landscape/plane_losses"][i, j] == pytest.approx(expected, rel=1e-9)
+    assert "landscape/plane_losses_initial" not in arrays
+
+
+def test_balancing_makes_the_surface_that_of_the_function(compose_plain):
+    """Two networks that differ by a rescaling of single units have one balanced surface."""
+    surfaces = {}
+    for balance in (True, False):
+        for factor in (1.0, 8.0):
+            config = compose_plain(
+                *SMALL,
+                f"callbacks.landscape.balance={balance}",
+                "trainer.max_steps=0",
+                "trainer.accelerator=cpu",
+                "logger=none",
+            )
+            job = build(config, Recorder())
+            network = job.module.network
+            with torch.no_grad():
+                network.hidden_1.weight[2] *= factor
+                network.hidden_1.bias[2] *= factor
+                network.readout.weight[:, 2] /= factor
+            before = flat(network)
+            job.trainer.fit(job.module, datamodule=job.datamodule)
+            assert torch.equal(flat(network), before.to(flat(network)))
+            surfaces[balance, factor] = job.module.recorder._arrays["landscape/plane_losses"]
+    assert surfaces[True, 8.0] == pytest.approx(surfaces[True, 1.0], rel=1e-9)
+    assert abs(surfaces[False, 8.0] / surfaces[False, 1.0] - 1).max() > 0.1
+    assert surfaces[True, 1.0][3, 3] == pytest.approx(surfaces[False, 1.0][3, 3], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("settings", "planes"),
+    [
+        ([], {"landscape/plane_losses", "landscape/plane_losses_initial"}),
+        (["at_start=false"], {"landscape/plane_losses"}),
+        (["at_end=false"], {"landscape/plane_losses_initial"}),
+        (["at_end=false", "at_start=false", "every_n_steps=5"], set()),
+    ],
+)
+def test_planes_are_drawn_for_the_ends_asked_for(settings, planes, run):
+    _, folder = run(*SMALL, *[f"callbacks.landscape.{setting}" for setting in settings])
+    arrays = np.load(folder / "arrays.npz")
+    assert {name for name in arrays if "plane_losses" in name} == planes
+    figures = {path.stem for path in (folder / "figures").iterdir()}
+    assert figures == {"landscape_line"} | ({"landscape_contours", "landscape_surface"} if planes else set())
+
+
+def test_losses_that_are_not_finite_are_drawn_all_the_same(run):
+    result, folder = run(
+        *SMALL, "callbacks.landscape.extent=1e160", "callbacks.landscape.bias=scale", "model=mlp"
+    )
+    assert result.status == "done"
+    assert not np.isfinite(np.load(folder / "arrays.npz")["landscape/plane_losses"]).all()
+    assert np.isnan(series(folder, "landscape/negative_second_differences")[0])
+    assert (folder / "figures" / "landscape_surface.png").exists()
+
+
+def test_a_network_that_does_not_move_has_no_trajectory(run):
+    result, folder = run(
+        *SMALL,
+        "callbacks.landscape.directions=trajectory",
+        "callbacks.landscape.every_n_steps=4",
+        "optimizer=sgd",
+        "optimizer.lr=1e-300",
+    )
+    assert result.status == "done"
+    assert "landscape/trajectory" not in np.load(folder / "arrays.npz")
+
+
+@pytest.mark.parametrize(
+    ("losses", "is_log", "ends"),
+    [
+        ([[1e-3, 1.0], [np.inf, 10.0]], True, (1e-3, 10.0)),
+        ([[0.0, 1.0], [0.1, 10.0]], True, (1e-7, 10.0)),
+        ([[2.0, 3.0], [4.0, np.nan]], False, (2.0, 4.0)),
+        ([[2.0, 2.0]], False, (1.0, 3.0)),
+        ([[np.nan]], False, (0.0, 1.0)),
+    ],
+)
+def test_levels_hold_all_finite_losses(losses, is_log, ends):
+    levels, found = contour_levels([np.array(losses)])
+    assert found == is_log
+    assert levels[[0, -1]] == pytest.approx(ends, rel=1e-6)
+    assert (np.diff(levels) > 0).all()
+
+
+BAD = [
+    (["directions=hessian"], "directions=hessian is not allowed: it must be one of random, trajectory"),
+    (["normalize=weight"], "normalize=weight is not allowed"),
+    (["bias=free"], "bias=free is not allowed"),
+    (["extent=0"], "extent=0 is not allowed"),
+    (["lines=0"], "lines=0 is not allowed"),
+    (["line_points=50"], "line_points=50 is not allowed: it must be odd"),
+    (["plane_points=2"], "plane_points=2 is not allowed"),
+    (["directions=trajectory", "balance=true"], "balance=true with directions=trajectory is not allowed"),
+    (["directions=trajectory", "at_end=false"], "at_end=false with directions=trajectory is not allowed"),
+    (["directions=trajectory"], "directions=trajectory with 2 measurements is not allowed"),
+    (["every_n_steps=0"], "every_n_steps=0 is not allowed"),
+]
+
+
+@pytest.mark.parametrize(("settings", "sentence"), BAD, ids=str)
+def test_bad_settings_are_refused_before_anything_runs(settings, sentence, compose_plain):
+    overrides = [f"callbacks.landscape.{setting}" for setting in settings]
+    (problem,) = find_build_problems(compose_plain("callbacks=[landscape]", *overrides))
+    assert problem.startswith("callbacks.landscape")
+    assert sentence in problem
+
+
+def test_units_that_cannot_be_balanced_are_refused_before_the_first_step(run):
+    result, folder = run(*SMALL, "callbacks.landscape.balance=true", "model.activation=tanh")
+    assert result.status == "failed"
+    assert "callbacks.landscape.balance=true" in result.error
+    assert max(series(folder, "train/loss")) == 0
