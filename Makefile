@@ -1,6 +1,7 @@
 # make study   sets up and runs the main job: five widths, a table, a figure, TensorBoard runs
 # make test    sets up and runs lint, types and tests
 # make test-all also the heavy tests; make peers adds the independent libraries that some of them compare with
+# make bench   times dlexp beside other ways of doing the same; make peers first compares with more of them
 # make format  rewrites the code in the project's style; make clean removes .venv and caches, not outputs/
 
 PYTHON ?= python3
@@ -10,17 +11,17 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: study test test-all lint peers format clean
+.PHONY: study test test-all lint peers bench format clean
 .DEFAULT_GOAL := test
 
 study: $(INSTALLED)
 	$(BIN)/python scripts/train.py -m model.width=1,2,5,50,200
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 test-all: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "slow or not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "slow or not slow"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check dlexp scripts tests
@@ -30,6 +31,9 @@ lint: $(INSTALLED)
 # Without their dependencies: both ask for torchvision, which exists for CUDA builds of torch only.
 peers: $(INSTALLED)
 	$(BIN)/pip install -qq --no-deps -r requirements-peers.txt
+
+bench: $(INSTALLED)
+	$(BIN)/python scripts/bench.py
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix dlexp scripts tests

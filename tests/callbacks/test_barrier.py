@@ -212,6 +212,7 @@ UNSTABLE = [
 ]
 
 
+@pytest.mark.slow
 def test_splitting_later_gives_a_lower_barrier(run):
     early, late = (
         np.mean(

@@ -40,7 +40,7 @@ def measured(recorder):
     return {name: value for name, value in recorder.final.items() if not name.startswith("seconds")}
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", ["adam", pytest.param("momentum", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("callbacks", CALLBACKS)
 def test_metrics_on_a_stack_are_those_of_each_network_alone(callbacks, optimizer, compose_plain):
     configs = [

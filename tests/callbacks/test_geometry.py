@@ -286,7 +286,7 @@ def test_a_network_that_diverges_between_two_checks_does_not_fail(run):
     assert result.status == "diverged"
     values = list(series(folder, "geometry/cka").values())
     assert np.isfinite(values[0])
-    assert np.isnan(values[-1])
+    assert len(values) < 60  # a network whose weights are no longer finite is not measured
 
 
 BAD = [

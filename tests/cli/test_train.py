@@ -177,7 +177,12 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("sent", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
+    ("sent", "code"),
+    [
+        (signal.SIGKILL, -9),
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(sent, code, tmp_path):
     # one job after the other, so that some are finished when it is interrupted
@@ -199,6 +204,7 @@ def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(sent, code, tmp
     assert all(path.stat().st_mtime_ns == t for path, t in finished.items())
 
 
+@pytest.mark.slow
 def test_two_sweeps_on_one_folder_at_once(tmp_path):
     sweep = [*TRAIN, "-m", "model.width=1,2,3,4", *FAST]
     both = [

@@ -65,7 +65,7 @@ def test_an_unfinished_run_counts_with_the_settings_that_hydra_wrote(tmp_path: P
     hydra.mkdir(parents=True)
     (hydra / "config.yaml").write_text(
         "seed: 2\nmodel:\n  width: 5\n  seed: ${seed}\noptimizer:\n  lr: 1e-3\n  betas: [0.9, '${seed}']\n"
-        "training:\n  loss: ${loss_for_task:${model.width}}\n"
+        "training:\n  loss: ${resolver_that_only_hydra_knows:${model.width}}\n"
     )
     (hydra / "overrides.yaml").write_text("- model.width=5\n- seed=2\n")
     (found,) = read_runs(tmp_path)

@@ -34,9 +34,9 @@ def test_a_row_a_setting_then_failures_then_what_to_type(
     assert "1.48 ± 0.41" in lines[4]
     assert lines[4].split()[1:3] == ["5", "1"]
     assert lines[7] == "Mean and half-width of its 95 % interval over n runs."
-    assert lines[9] == f"running or interrupted: {running.name} (my sweep/{running.name}/train.log)"
-    assert lines[8] == f"failed: {failed.name}: {long}again (my sweep/{failed.name}/train.log)"
-    assert lines[10] == "tensorboard --logdir 'my sweep'"
+    assert lines[8] == "tensorboard --logdir 'my sweep'"
+    assert lines[9] == f"failed: {failed.name}: {long}again (my sweep/{failed.name}/train.log)"
+    assert lines[10] == f"running or interrupted: {running.name} (my sweep/{running.name}/train.log)"
     assert len(lines) == 11
     assert all(len(line) <= 80 for line in lines[:8])
 

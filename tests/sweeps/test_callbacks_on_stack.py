@@ -1,4 +1,7 @@
-"""Every dlexp callback measures a member of a stack as it measures a network trained alone."""
+"""Callbacks measure a member of a stack as they measure a network trained alone.
+
+For barrier, landscape and pruning see tests/callbacks/test_companions_on_stacks.py.
+"""
 
 import numpy as np
 import pytest
@@ -22,18 +25,10 @@ CALLBACKS = {
     "hessian": ["callbacks.hessian.every_n_steps=8"],
     "sharpness": ["callbacks.sharpness.every_n_steps=12"],
     "geometry": ["callbacks.geometry.every_n_steps=12"],
-    "landscape": [],
-    "barrier": ["callbacks.barrier.every_n_steps=12"],
-    "pruning": ["callbacks.pruning.rounds=2", "training.stopping.train_loss=null"],
 }
-SPLIT = ["callbacks.barrier.partner=twin", "callbacks.barrier.split_step=6", "data.batch_size=10"]
 
 
-@pytest.mark.parametrize(
-    ("name", "extra"),
-    [*CALLBACKS.items(), ("barrier", SPLIT)],
-    ids=[*CALLBACKS, "barrier of a split twin"],
-)
+@pytest.mark.parametrize(("name", "extra"), CALLBACKS.items(), ids=CALLBACKS)
 def test_callback_on_a_member_equals_callback_alone(name, extra, compose_plain):
     configs = [
         compose_plain(*COMMON, f"callbacks=[{name}]", *extra, f"model.width={width}", f"seed={seed}")

@@ -114,6 +114,7 @@ def test_finished_members_are_not_trained_again(tmp_path):
     assert sum(after[path] != time for path, time in before.items()) == 1
 
 
+@pytest.mark.slow
 def test_groups_go_to_a_pool_of_processes(tmp_path):
     done = call(
         *SWEEP, "hydra/launcher=vectorized", "hydra.launcher.workers=2", "trainer.max_steps=5", cwd=tmp_path
