@@ -85,4 +85,10 @@ class VectorizedLauncher(SerialLauncher):
             executor = instantiate(self.executor)
         else:
             executor = process_pool(self.workers) if self.workers > 1 else InProcessExecutor()
-        return run_jobs(self.hydra_context, self.task_function, self.config, jobs, executor, self.memory_gib)
+        try:
+            return run_jobs(
+                self.hydra_context, self.task_function, self.config, jobs, executor, self.memory_gib
+            )
+        finally:
+            if hasattr(executor, "shutdown"):  # not every class with submit() has it
+                executor.shutdown(wait=False, cancel_futures=True)
