@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 # The fixed cost of one more stack in a training step, in multiplications of one member-row: measured with
 # `python scripts/bench.py --only buckets` on one core.
-STACK_OVERHEAD = 400_000.0
+STACK_OVERHEAD = 1_600_000.0
 
 
 def choose_buckets(
