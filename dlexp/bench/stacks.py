@@ -122,7 +122,7 @@ def vectorized_lap(configs: Sequence[Config], settings: Settings) -> Lap:
 
 def steps_for(members: int) -> int:
     """Return how many steps of a stack to time: about a second, and whole epochs."""
-    return min(max(30_000 // members, 48), 800) // 8 * 8
+    return min(max(20_000 // members, 48), 800) // 8 * 8
 
 
 def group_lap(configs: Sequence[Config], steps: int, device: torch.device) -> Lap:

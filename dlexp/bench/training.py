@@ -45,13 +45,13 @@ def measure(settings: Settings) -> Section:
     """Time a step of Adam in each way; whole runs are timed, and a run of one step is taken off."""
     section = Section()
     device = settings.device
-    few, many = (16, 40) if settings.quick else (400, 2000)
+    few, many = (16, 40) if settings.quick else (200, 2000)
     for name, overrides in CASES.items():
         config = compose(device, *overrides)
         unlogged = compose(device, *overrides, *UNLOGGED)
         single = compose(device, *overrides, EVERY_STEP)
         ways = {
-            NOTEBOOK: partial(notebook_lap, config, many // 4, device),
+            NOTEBOOK: partial(notebook_lap, config, many // 8, device),
             PLAIN: partial(plain_lap, config, many // 2, device),
             "dlexp, nothing logged": partial(step_lap, unlogged, many, device),
             "dlexp": partial(step_lap, config, many, device),

@@ -210,7 +210,7 @@ class Landscape(MeasureCallback):
     def _surface(self, module: Learner, network: nn.Module, directions: Tensor, extent: float) -> Surface:
         x, y = module.tensors.x_train, module.tensors.y_train
         plane = loss_plane(network, module.loss_fn, x, y, directions, extent=extent, points=self.plane_points)
-        return Surface(plane.first.double().cpu().numpy(), plane.losses.double().cpu().numpy())
+        return Surface(plane.first.cpu().double().numpy(), plane.losses.cpu().double().numpy())
 
     def _trajectory_surface(self, module: Learner) -> "tuple[Surface, np.ndarray, tuple[str, str]] | None":
         """Return the plane through the trained network, the trajectory in it, and the axes' labels.
@@ -218,7 +218,7 @@ class Landscape(MeasureCallback):
         The directions are those of the usual, centred components, so that their shares of the variance can be
         compared with a random walk's.
         """
-        vectors = torch.stack(self._trajectory).double()
+        vectors = torch.stack(self._trajectory).cpu().double()
         if len(vectors) < FEWEST_POINTS or vectors.shape[1] < 2 or bool((vectors == vectors[0]).all()):
             log.warning("callback landscape: no plane: the trajectory has no two principal components")
             return None

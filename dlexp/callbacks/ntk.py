@@ -185,7 +185,7 @@ def kernel_metrics(kernel: Tensor, initial_kernel: Tensor, targets: Tensor) -> d
 
 def _ratio(difference: Tensor, reference: Tensor) -> float:
     """Return |difference| / |reference|: 0 where there is no difference, else NaN for a reference of 0."""
-    distance, norm = float(difference.double().norm()), float(reference.double().norm())
+    distance, norm = float(difference.cpu().double().norm()), float(reference.cpu().double().norm())
     if distance == 0:
         return 0.0
     return distance / norm if norm else math.nan

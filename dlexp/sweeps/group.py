@@ -155,7 +155,7 @@ class GroupModule(LightningModule):
                 values |= bucket.evaluate("test")
                 values["weights/norm"] = bucket.weight_norms()
             names = list(values)
-            columns.append([value.double() for value in values.values()])
+            columns.append(list(values.values()))
         table = torch.cat([torch.stack(column) for column in columns], dim=1).T.tolist()
         return [dict(zip(names, row, strict=True)) for row in table]
 

@@ -75,7 +75,7 @@ class Evaluation(Callback):
         if is_log_point:
             values["weights/norm"] = _parameter_norm(module)
         # One transfer for all of them: on a GPU each would wait for the device.
-        numbers = torch.stack([value.double() for value in values.values()]).tolist()
+        numbers = torch.stack(list(values.values())).tolist()
         metrics = dict(zip(values, numbers, strict=True))
         loss = metrics["train/loss"]
         if self.report is not None:
