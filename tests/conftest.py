@@ -1,5 +1,7 @@
 """Fixtures shared by all tests: composing a job's configuration and running it in this process."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,3 +55,19 @@ def run(compose_plain: Callable[..., dict[str, Any]], tmp_path: Path) -> Callabl
         return run_job(compose_plain(*short, *overrides), overrides, folder), folder
 
     return run_one
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a function that runs ``python scripts/train.py ...`` from another directory."""
+
+    def call(*arguments: str, script: str = "train.py") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(REPOSITORY / "scripts" / script), *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+
+    return call
