@@ -129,6 +129,6 @@ def test_the_installed_commands_run_from_an_empty_folder(scripts, tmp_path):
     assert len(list(folder.glob("width=*/result.json"))) == 2
     composed = next(folder.glob("width=1,*/.hydra/hydra.yaml")).read_text()
     assert f"path: {scripts.parent}" in composed  # of conf, inside the package
-    assert "SerialLauncher" in composed
+    assert "VectorizedLauncher" in composed
     again = call(scripts / "dlexp-report", "outputs/train_fast", cwd=tmp_path)
     assert again.stdout == done.stdout
