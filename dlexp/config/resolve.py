@@ -29,10 +29,10 @@ def register() -> None:
 
 
 def to_plain(config: DictConfig) -> dict[str, Any]:
-    """Return a job's configuration, without Hydra's own node, as resolved plain data."""
+    """Return a job's configuration, without the nodes of Hydra and of the study, as resolved plain data."""
     plain: dict[str, Any] = {}
     for key in config:
-        if key != "hydra":
+        if key not in ("hydra", "study"):
             value = config[key]
             is_node = OmegaConf.is_config(value)
             plain[str(key)] = (

@@ -115,6 +115,7 @@ class Config:
     """One job: one configuration, one seed, one result."""
 
     name: str = MISSING
+    arm: str | None = None  # of a study's sweeps, the one that the job belongs to
     seed: int = MISSING
     rerun: bool = False
     threads: int = 1
@@ -126,3 +127,4 @@ class Config:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
+    study: dict[str, Any] = field(default_factory=dict)  # what a sweep asks (conf/study); no job sees it

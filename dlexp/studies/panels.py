@@ -2,18 +2,47 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dlexp.studies.charts import DISTINCT_LINES, Line, outputs, thresholds
 from dlexp.studies.names import metric_name, value_text
 from dlexp.studies.scales import Scale, set_log_limits
 from dlexp.studies.style import THRESHOLD
+from dlexp.studies.summary import Estimate, estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _CUT = "A band whose interval reaches 0 ends at the lowest run."
+_MOST_MARKERS, _FEW_MARKERS = 25, 8
 _BEYOND = "Where a band leaves its panel the interval reaches farther."
+
+
+@dataclass(frozen=True)
+class Series:
+    """What a line shows: at each position, increasing, the replicates of a quantity called `name`.
+
+    Positions without replicates are left out. `runs` are the single runs' positions and values where these are
+    lines of their own, not dots at the positions.
+    """
+
+    label: str
+    name: str
+    positions: Sequence[float]
+    replicates: Sequence[Sequence[float]]
+    runs: Sequence[tuple[Sequence[float], Sequence[float]]] = ()
+
+    @property
+    def points(self) -> list[tuple[float, Estimate, Sequence[float]]]:
+        """Each position with the mean and its interval, and the replicates."""
+        pairs = zip(self.positions, self.replicates, strict=True)
+        return [(position, estimate(values), values) for position, values in pairs if values]
+
+    @property
+    def values(self) -> list[float]:
+        """All replicates, and all values of single runs."""
+        return [value for values in (*self.replicates, *(y for _, y in self.runs)) for value in values]
 
 
 def draw_line(
@@ -27,56 +56,96 @@ def draw_line(
     detailed: bool,
 ) -> set[str]:
     """Draw one line, `detailed` with intervals and single runs; return what a note has to explain."""
-    measured = [
-        (position, setting.estimate(metric), setting.replicates(metric))
-        for position, setting in zip(line.positions, line.settings, strict=True)
-    ]
-    measured = [point for point in measured if point[1].n]
-    x = [position for position, _, _ in measured]
-    means = [scale.clip(found.mean) for _, found, _ in measured]
+    return draw_series(axes, _series(line, metric), scale, style, joined=joined, detailed=detailed)
+
+
+def _series(line: Line, metric: str) -> Series:
+    replicates = [setting.replicates(metric) for setting in line.settings]
+    return Series(line.label, metric_name(metric), line.positions, replicates)
+
+
+def draw_series(
+    axes: "Axes",
+    series: Series,
+    scale: Scale,
+    style: Mapping[str, Any],
+    *,
+    joined: bool = True,
+    detailed: bool = True,
+) -> set[str]:
+    """Draw a series in a style (keywords of ``plot``); return what a note has to explain.
+
+    Args:
+        scale: of the y axis.
+        joined: as a line with a band, else as markers with bars.
+        detailed: with intervals and single runs.
+    """
+    points = series.points
+    x = [position for position, _, _ in points]
+    means = [scale.clip(found.mean) for _, found, _ in points]
     colour = style["color"]
-    notes = set()
+    notes = _draw_intervals(axes, points, scale, colour, joined=joined) if detailed else set()
     if detailed:
-        low, high = [], []
-        for _, found, values in measured:
-            # A log axis has no place for 0: there the band ends where the runs do.
-            is_cut = scale.kind == "log" and found.low <= 0 < min(values)
-            bottom = min(values) if is_cut else found.low
-            low.append(scale.clip(bottom if found.n > 1 else found.mean))
-            high.append(scale.clip(found.high if found.n > 1 else found.mean))
-            if is_cut:
-                notes.add(_CUT)
-        if joined:
-            axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
-        else:
-            below = [mean - end for mean, end in zip(means, low, strict=True)]
-            above = [end - mean for mean, end in zip(means, high, strict=True)]
-            axes.errorbar(x, means, yerr=[below, above], fmt="none", ecolor=colour, capsize=4, linewidth=1.2)
-        beside = 0.0 if joined else 0.08
-        singles = [
-            (position + beside, scale.clip(value))
-            for position, found, values in measured
-            if found.n > 1
-            for value in values
-        ]
-        if singles:
-            xs, ys = zip(*singles, strict=True)
-            axes.plot(xs, ys, ".", markersize=5, color=colour, alpha=0.4, clip_on=False, linewidth=0)
-    is_low = [scale.kind == "log" and found.mean < scale.floor for _, found, _ in measured]
+        _draw_runs(axes, series, scale, colour, beside=0.0 if joined else 0.08)
+    is_low = [scale.kind == "log" and found.mean < scale.floor for _, found, _ in points]
+    shown = [i for i, low in enumerate(is_low) if not low]
+    if len(shown) > _MOST_MARKERS:
+        shown = shown[:: len(shown) // _FEW_MARKERS]
     axes.plot(
         x,
         means,
-        label=line.label,
+        label=series.label,
         zorder=3,
         clip_on=False,
-        markevery=[i for i, low in enumerate(is_low) if not low],
+        markevery=shown,
         **(style if joined else {**style, "linestyle": "none"}),
     )
     if any(is_low):
         below_floor = [position for position, low in zip(x, is_low, strict=True) if low]
         axes.plot(below_floor, [scale.floor] * len(below_floor), "v", markersize=8, color=colour, zorder=4)
-        notes.add(f"▼ {metric_name(metric)} below {value_text(scale.floor)}.")
+        notes.add(f"▼ {series.name} below {value_text(scale.floor)}.")
     return notes
+
+
+def _draw_intervals(
+    axes: "Axes",
+    points: Sequence[tuple[float, Estimate, Sequence[float]]],
+    scale: Scale,
+    colour: Any,
+    *,
+    joined: bool,
+) -> set[str]:
+    x, means, low, high = [], [], [], []
+    notes = set()
+    for position, found, values in points:
+        # A log axis has no place for 0: there the band ends where the runs do.
+        is_cut = scale.kind == "log" and found.low <= 0 < min(values)
+        bottom = min(values) if is_cut else found.low
+        x.append(position)
+        means.append(scale.clip(found.mean))
+        low.append(scale.clip(bottom if found.n > 1 else found.mean))
+        high.append(scale.clip(found.high if found.n > 1 else found.mean))
+        if is_cut:
+            notes.add(_CUT)
+    if joined:
+        axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+    else:
+        below = [mean - end for mean, end in zip(means, low, strict=True)]
+        above = [end - mean for mean, end in zip(means, high, strict=True)]
+        axes.errorbar(x, means, yerr=[below, above], fmt="none", ecolor=colour, capsize=4, linewidth=1.2)
+    return notes
+
+
+def _draw_runs(axes: "Axes", series: Series, scale: Scale, colour: Any, beside: float) -> None:
+    if series.runs:
+        for x, values in series.runs if len(series.runs) > 1 else ():
+            axes.plot(x, [scale.clip(value) for value in values], color=colour, alpha=0.35, linewidth=0.7)
+        return
+    pairs = zip(series.positions, series.replicates, strict=True)
+    dots = [(x + beside, scale.clip(value)) for x, values in pairs if len(values) > 1 for value in values]
+    if dots:
+        xs, ys = zip(*dots, strict=True)
+        axes.plot(xs, ys, ".", markersize=5, color=colour, alpha=0.4, clip_on=False, linewidth=0)
 
 
 def values_of(lines: Sequence[Line], metric: str) -> list[float]:
@@ -85,15 +154,24 @@ def values_of(lines: Sequence[Line], metric: str) -> list[float]:
 
 
 def set_vertical(axes: "Axes", scale: Scale, lines: Sequence[Line], metric: str) -> set[str]:
-    """Set the y axis to hold every run, and of wide intervals as much as leaves the runs readable.
+    """Do what `set_limits` does, for lines of settings."""
+    return set_limits(axes, scale, [_series(line, metric) for line in lines])
+
+
+def set_limits(
+    axes: "Axes", scale: Scale, series: Sequence[Series], marks: Sequence[float] = ()
+) -> set[str]:
+    """Set the y axis to hold every run and mark, and of wide intervals as much as leaves the runs readable.
 
     Returns what a note has to explain.
     """
-    values = values_of(lines, metric)
+    values = [*(value for one in series for value in one.values), *marks]
+    if scale.kind == "log":
+        values = [max(value, scale.floor) for value in values if value > 0 or scale.floor > 0]
     ends = [
         end
-        for line in lines
-        for found in (setting.estimate(metric) for setting in line.settings)
+        for one in series
+        for _, found, _ in one.points
         for end in (found.low, found.high)
         if math.isfinite(end) and (end > 0 or scale.kind != "log")
     ]

@@ -39,6 +39,7 @@ class Run:
     error: str | None = None
     duration_s: float | None = None
     device: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
     identity: str | None = None
     written: float = 0.0  # when the result was written, seconds since the epoch
 
@@ -155,6 +156,7 @@ def _parse(folder: Path, result: Any, written: float) -> Run:
         error=None if error is None else _one_line(str(error)),
         duration_s=_number(result.get("duration_s")),
         device=_text(result.get("device")),
+        versions={name: str(version) for name, version in flatten(result.get("versions")).items()},
         identity=_text(result.get("identity")),
         written=written,
     )

@@ -10,6 +10,7 @@ from dlexp.studies.names import value_text, value_texts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 LOG_FROM_DECADES = 1.5
 # A loss at the level of round-off says 'fitted exactly'; drawn in full it would take the axis from all else.
@@ -35,16 +36,22 @@ def decades(values: Iterable[float]) -> float:
     return math.log10(max(positive)) - math.log10(min(positive)) if positive else 0.0
 
 
-def horizontal_scale(values: Sequence[float]) -> Scale:
-    """Return the scale for a swept setting's values."""
-    if min(values) < 0 or decades(values) <= LOG_FROM_DECADES:
+def horizontal_scale(values: Sequence[float], wanted: str | None = None) -> Scale:
+    """Return the scale for a swept setting's values, or the one `wanted` (log, linear) as far as they allow."""
+    wanted = wanted or ("log" if decades(values) > LOG_FROM_DECADES else "linear")
+    if wanted == "linear" or min(values) < 0 or max(values) == 0:
         return Scale("linear")
     return Scale("log" if min(values) > 0 else "symlog")
 
 
-def vertical_scale(values: Sequence[float]) -> Scale:
-    """Return the scale for a metric's values; a log scale gets a floor for zeros and what is near them."""
-    if min(values) < 0 or decades(values) <= LOG_FROM_DECADES:
+def vertical_scale(values: Sequence[float], wanted: str | None = None) -> Scale:
+    """Return the scale for a metric's values; a log scale gets a floor for zeros and what is near them.
+
+    One that is `wanted` (log, linear) is taken as far as the values allow it.
+    """
+    if wanted is None:
+        wanted = "log" if min(values) >= 0 and decades(values) > LOG_FROM_DECADES else "linear"
+    if wanted == "linear" or max(values) <= 0:
         return Scale("linear", 0.0 if min(values) >= 0 else -math.inf)
     lowest = min(value for value in values if value > 0)
     floor = 10.0 ** (math.ceil(math.log10(max(values))) - DECADES_SHOWN)
@@ -65,8 +72,12 @@ def crossing(positions: Sequence[float], excess: Sequence[float], *, logarithmic
 
 def apply_horizontal(axes: "Axes", scale: Scale, values: Sequence[float], room: float) -> None:
     """Set the x axis' scale, with ticks at the swept values as far as `room` (inches) holds their labels."""
-    from matplotlib.ticker import FixedLocator, NullLocator
+    set_horizontal_limits(axes, scale, values)
+    set_value_ticks(axes, values, room)
 
+
+def set_horizontal_limits(axes: "Axes", scale: Scale, values: Sequence[float]) -> None:
+    """Set the x axis' scale and limits, with a margin around the values."""
     values = sorted(set(values))
     if scale.kind == "symlog":
         axes.set_xscale("symlog", linthresh=min(value for value in values if value > 0))
@@ -77,8 +88,18 @@ def apply_horizontal(axes: "Axes", scale: Scale, values: Sequence[float], room: 
     width = (places[-1] - places[0]) or 1.0
     ends = transform.inverted().transform([places[0] - 0.04 * width, places[-1] + 0.04 * width])
     axes.set_xlim(float(ends[0]), float(ends[1]))
-    if len(values) > _MOST_TICKS and scale.kind != "symlog":
+
+
+def set_value_ticks(axes: "Axes", values: Sequence[float], room: float) -> None:
+    """Put the x axis' ticks at the values, unless they are many, as far as `room` (inches) holds their labels."""
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    values = sorted(set(values))
+    if len(values) > _MOST_TICKS and axes.get_xscale() != "symlog":
         return
+    transform = axes.xaxis.get_transform()
+    places = [float(place) for place in transform.transform(values)]
+    width = (places[-1] - places[0]) or 1.0
     labels = value_texts(values)
 
     def collide(i: int, j: int) -> bool:
@@ -97,11 +118,16 @@ def apply_horizontal(axes: "Axes", scale: Scale, values: Sequence[float], room: 
 
 def set_log_limits(axes: "Axes", bottom: float, top: float) -> None:
     """Make the y axis logarithmic, with labels between the powers of ten where few of these lie on it."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
     axes.set_yscale("log")
     axes.set_ylim(bottom, top)
-    if decades([bottom, top]) < 2.5:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: value_text(float(value))))
+    label_log_axis(axes.yaxis, bottom, top)
+
+
+def label_log_axis(axis: "Axis", low: float, high: float) -> None:
+    """Label a logarithmic axis between its powers of ten too, where few of these lie on it."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    if decades([low, high]) < 2.5:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda value, _: value_text(float(value))))

@@ -36,6 +36,7 @@ def compose(
     config = hydra_context.config_loader.load_sweep_config(sweep_config, list(overrides))
     with open_dict(config):
         config.hydra.job.id = config.hydra.job.num = index
+        config.study = {}  # it asks about the sweep, whose folder keeps it
     return config
 
 

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ class Session:
 
     folder: Path | None = None
     is_sweep: bool = False
+    started: float = field(default_factory=time.time)  # seconds since the epoch
     ended: list[Ended] = field(default_factory=list)
     progress: Progress = field(default_factory=Progress)
 
