@@ -23,7 +23,6 @@ class StudyCallback(Callback):
             session.refuse([f"{chosen[-1]} is not allowed: one study at a time (`make studies` runs all)."])
         if not config.study:
             return
-        return
         from dlexp.studies.study import find_study_problems, make_study
 
         node: Any = OmegaConf.to_container(config.study, resolve=True)

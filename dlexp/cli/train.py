@@ -65,7 +65,9 @@ def conclude(state: session.Session) -> int:
         return 0
     if state.is_sweep:
         from dlexp.cli.report import report
+        from dlexp.studies.study import note_duration
 
+        note_duration(state.folder, state.started)
         report(state.folder)
     else:
         _print_job(state)

@@ -1,29 +1,42 @@
-"""All that is made of a folder of runs: tables, figures, TensorBoard images."""
+"""All that is made of a folder of runs: tables, verdicts, figures, TensorBoard images, the report."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlexp.files import write_atomically
+from dlexp.studies.claims import Finding, claims_json, judge
 from dlexp.studies.runs import as_table, read_runs
+from dlexp.studies.study import Study, read_study
 from dlexp.studies.summary import Summary, runs_table, summarize, summary_table
-from dlexp.studies.table import print_table, print_unfinished, shown_path, tensorboard_command
+from dlexp.studies.table import (
+    print_findings,
+    print_table,
+    print_unfinished,
+    shown_path,
+    tensorboard_command,
+)
 
 if TYPE_CHECKING:
     import pandas
     from rich.console import Console
+
+    from dlexp.studies.report import Figure
 
 _LOCK_TIMEOUT_S = 300
 
 
 @dataclass(frozen=True)
 class Results:
-    """A folder's runs, their summary, and the files written from them (none if only read)."""
+    """A folder's runs, their summary, what they say of a study's claims, and the files written from them."""
 
     folder: Path
     settings: Summary
-    files: list[Path] = field(default_factory=list)
+    study: Study | None = None
+    findings: Sequence[Finding] = ()
+    files: list[Path] = field(default_factory=list)  # none if only read
 
     @property
     def runs(self) -> "pandas.DataFrame":
@@ -41,12 +54,14 @@ class Results:
         return [path for path in self.files if path.suffix == ".png"]
 
     def print(self, console: "Console | None" = None) -> None:
-        """Print the table, where the files are, what to type next, and last a line for each run not done."""
+        """Print the table, the verdicts, where the files are, what to type next, each run that is not done."""
         from rich.console import Console
 
         console = console or Console()
-        print_table(self.settings, console)
-        places = [shown_path(path) for path in self.files if path.suffix in (".csv", ".png")]
+        print_table(self.settings, console, self.study.metrics if self.study else ())
+        print_findings(self.findings, console)
+        shown = (".csv", ".png", ".html")
+        places = [shown_path(path) for path in self.files if path.suffix in shown or path.name == "claims.json"]
         if places:
             console.print("\n".join(places), style="dim", markup=False, highlight=False, soft_wrap=True)
         command = tensorboard_command(self.folder)
@@ -55,19 +70,24 @@ class Results:
 
 
 def read(folder: str | PathLike[str]) -> Results:
-    """Read the runs of a folder and summarise them; nothing is written.
+    """Read the runs of a folder, summarise them and judge the study's claims; nothing is written.
 
     Raises:
         NoRunsError: there is no such folder, or no runs are in it.
     """
-    return Results(Path(folder), summarize(read_runs(folder)))
+    folder = Path(folder)
+    runs = read_runs(folder)
+    study = read_study(folder)
+    findings = judge(study.parsed_claims, runs) if study else ()
+    return Results(folder, summarize(runs), study, findings)
 
 
 def rebuild(folder: str | PathLike[str]) -> Results:
     """Make everything that follows from a folder's runs anew; at any time, also while a sweep runs.
 
-    Writes ``runs.csv``, ``summary.csv``, ``figures/*_against_*.{png,svg}`` and one TensorBoard events file
-    with the figures. Each file is replaced whole; a second process waits for the first.
+    Writes ``runs.csv``, ``summary.csv``, ``claims.json`` (of a study), ``figures/*.{png,svg}`` (a study's own,
+    else each metric against each swept key), one TensorBoard events file with the figures, and
+    ``report.html``. Each file is replaced whole; a second process waits for the first.
 
     Raises:
         NoRunsError: there is no such folder, or no runs are in it.
@@ -75,7 +95,7 @@ def rebuild(folder: str | PathLike[str]) -> Results:
     """
     from filelock import FileLock
 
-    from dlexp.studies.figures import write_figures
+    from dlexp.studies.report import render_report
     from dlexp.studies.tensorboard import write_images
 
     folder = Path(folder)
@@ -84,19 +104,43 @@ def rebuild(folder: str | PathLike[str]) -> Results:
     locks.mkdir(exist_ok=True)
     with FileLock(locks / "report.lock", timeout=_LOCK_TIMEOUT_S):
         results = read(folder)
+        settings, study = results.settings, results.study
         files = [
-            write_atomically(folder / "runs.csv", runs_table(results.settings).to_csv(index=False)),
-            write_atomically(folder / "summary.csv", summary_table(results.settings).to_csv(index=False)),
+            write_atomically(folder / "runs.csv", runs_table(settings).to_csv(index=False)),
+            write_atomically(folder / "summary.csv", summary_table(settings).to_csv(index=False)),
         ]
-        figures = write_figures(results.settings, folder.resolve().name, folder / "figures")
-        _remove_earlier(folder / "figures", figures)
-        finished = sum(len(setting.done) for setting in results.settings.settings)
-        events = write_images(figures, folder / "figures", finished)
-    files += [path for figure in figures for path in (figure, figure.with_suffix(".svg"))]
-    return Results(folder, results.settings, [*files, *([events] if events else [])])
+        if study:
+            files.append(write_atomically(folder / "claims.json", claims_json(results.findings)))
+        figures = _write_figures(results)
+        paths = [figure.path for figure in figures]
+        _remove_earlier(folder / "figures", paths)
+        finished = sum(len(setting.done) for setting in settings.settings)
+        events = write_images(paths, folder / "figures", finished)
+        page = render_report(asdict(study) if study else None, settings, results.findings, figures, folder)
+        files += [path for figure in paths for path in (figure, figure.with_suffix(".svg"))]
+        files.append(write_atomically(folder / "report.html", page))
+    files += [events] if events else []
+    return Results(folder, settings, study, results.findings, files)
 
 
-def _remove_earlier(folder: Path, figures: list[Path]) -> None:
+def _write_figures(results: Results) -> "list[Figure]":
+    from dlexp.studies.drawings import write_drawings
+    from dlexp.studies.figures import write_figures
+    from dlexp.studies.report import Figure
+
+    folder, study = results.folder / "figures", results.study
+    if study is None or not study.figures:
+        name = results.folder.resolve().name
+        return [
+            Figure(path.stem, path.stem.replace("_", " "), "", path)
+            for path in write_figures(results.settings, name, folder)
+        ]
+    drawings = {drawing.name: drawing for drawing in study.drawings}
+    paths = write_drawings(tuple(drawings.values()), results.settings.runs, folder)
+    return [Figure(p.stem, drawings[p.stem].title, drawings[p.stem].caption, p) for p in paths]
+
+
+def _remove_earlier(folder: Path, figures: Sequence[Path]) -> None:
     """Remove figures against keys that no longer vary: they would show runs that are not there."""
     kept = {figure.stem for figure in figures}
     for suffix in ("png", "svg"):

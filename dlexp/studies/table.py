@@ -1,11 +1,14 @@
 """A sweep on the terminal: a row a setting, a line for each run that did not end well."""
 
+import math
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlexp.studies.names import estimate_text, metric_name, setting_names, value_texts
+from dlexp.studies.claims import Finding
+from dlexp.studies.names import estimate_text, metric_name, setting_names, value_text, value_texts
 from dlexp.studies.runs import DONE, Run
 from dlexp.studies.summary import Setting, Summary
 
@@ -17,14 +20,15 @@ _MOST_ROWS = 60
 _SHOWN_METRICS = ("test/loss", "test/error", "train/loss", "train/error")
 
 
-def print_table(summary: Summary, console: "Console") -> None:
+def print_table(summary: Summary, console: "Console", first_metrics: Sequence[str] = ()) -> None:
     """Print a row a setting: the swept keys, the replicates, mean and half-width of the 95 % interval.
 
-    As many metrics are shown as fit beside each other.
+    As many metrics are shown as fit beside each other: ``first_metrics``, or the losses and errors.
     """
     if not summary.settings:
         return
-    metrics = [name for name in _SHOWN_METRICS if name in summary.metrics] or list(summary.metrics[:3])
+    wanted = first_metrics or _SHOWN_METRICS
+    metrics = [name for name in wanted if name in summary.metrics] or list(summary.metrics[:3])
     table = _table(summary, metrics, console.encoding)
     while len(metrics) > 1 and _full_width(table, console) > console.width:
         metrics = metrics[:-1]
@@ -69,6 +73,30 @@ def _table(summary: Summary, metrics: list[str], encoding: str) -> "Table":
 def _estimate(setting: Setting, metric: str, encoding: str) -> str:
     found = setting.estimate(metric)
     return estimate_text(found.mean, found.half_width, "±" if "utf" in encoding.lower() else "+-")
+
+
+_STYLES = {"supported": "green", "not supported": "red", "inconclusive": "yellow"}
+
+
+def print_findings(findings: Sequence[Finding], console: "Console") -> None:
+    """Print for each claim its verdict, what was found, and why; the claims first, then their controls."""
+    from rich.text import Text
+
+    for is_control in (False, True):
+        for finding in findings:
+            if finding.is_control == is_control:
+                line = Text()
+                line.append(f"{finding.verdict:<14}", style=f"bold {_STYLES[finding.verdict]}")
+                line.append(f"{'control: ' if is_control else ''}{finding.text}")
+                console.print(line, highlight=False)
+                console.print(Text(f"{'':14}{finding.statistic}: {_found(finding)}{finding.reason}", "dim"))
+
+
+def _found(finding: Finding) -> str:
+    if math.isnan(finding.estimate):
+        return ""
+    low, high = value_text(finding.low), value_text(finding.high)
+    return f"{value_text(finding.estimate)} [{low}, {high}], n = {finding.n}. "
 
 
 def print_unfinished(runs: list[Run], console: "Console") -> None:

@@ -29,15 +29,17 @@ FREE = {
     "optimizer": ("lr", "momentum", "betas", "weight_decay"),
     "training": ("checkpoint",),
 }
+# Each member has its own callbacks; they must only be called at the same steps.
+FREE_IN_CALLBACKS = ("seed", "partner_seed", "order_seed", "control")
 
 
 def group_key(config: Mapping[str, Any]) -> str:
     """Return what the jobs of one stack have in common, as text: equal for jobs that can share a stack."""
-    shared = {k: copy.copy(v) for k, v in config.items() if k not in (*WITHOUT_EFFECT, "seed")}
+    shared = {k: copy.copy(v) for k, v in config.items() if k not in (*WITHOUT_EFFECT, "seed", "arm")}
     for section, keys in FREE.items():
         shared[section] = {k: v for k, v in shared[section].items() if k not in keys}
     shared["callbacks"] = {
-        name: {k: v for k, v in settings.items() if k != "seed"}
+        name: {k: v for k, v in settings.items() if k not in FREE_IN_CALLBACKS}
         for name, settings in shared["callbacks"].items()
     }
     return json.dumps(shared, sort_keys=True, default=str)

@@ -89,6 +89,7 @@ def expected_names():
     modules = [
         p.relative_to(REPOSITORY) for p in REPOSITORY.glob("dlexp/**/*.py") if "plugins" not in p.parts
     ]
+    templates = [p.relative_to(REPOSITORY) for p in REPOSITORY.glob("dlexp/studies/report/templates/*")]
     configs = [Path("dlexp") / p.relative_to(REPOSITORY) for p in REPOSITORY.glob("conf/**/*.yaml")]
     return sorted(map(Path.as_posix, [*modules, *configs, Path("hydra_plugins/dlexp_launchers.py")]))
 

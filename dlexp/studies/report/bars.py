@@ -1,14 +1,16 @@
 """An interval against the region that a claim predicts, laid out as a small drawing."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-WIDTH, HEIGHT = 300, 62
+WIDTH = 300  # pixels
 # Finite numbers lie between these, so that a label fits outside of each; infinite ends lie at the edges.
 _LEFT, _RIGHT = 66, WIDTH - 66
 _EDGE = 3
 _LOG_FROM = 30  # the ratio of the largest number to the smallest from which the axis is logarithmic
+
+_Function = Callable[[float], float]
 
 
 @dataclass(frozen=True)
@@ -21,14 +23,21 @@ class Label:
 
 
 @dataclass(frozen=True)
-class Bar:
-    """Horizontal positions, in pixels, of an interval (None if there is none), an estimate and a region."""
+class Span:
+    """The horizontal positions of two ends, and their labels: one if the ends are the same."""
 
-    interval: tuple[float, float] | None
+    low: float
+    high: float
+    labels: tuple[Label, ...]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """An interval (None if there is none), an estimate (likewise) and a region, in pixels."""
+
+    interval: Span | None
     estimate: float | None
-    region: tuple[float, float]
-    interval_labels: tuple[Label, ...]
-    region_labels: tuple[Label, ...]
+    region: Span
     logarithmic: bool
 
 
@@ -43,45 +52,39 @@ def interval_bar(
 
     The axis is logarithmic if all finite numbers are positive and span more than a factor of 30.
     """
-    if any(math.isnan(end) for end in interval):
-        if not math.isfinite(estimate):
-            return None
-        interval_texts = ("", "")
+    has_interval = not any(map(math.isnan, interval))
+    if math.isnan(estimate) and not has_interval:
+        return None
     finite = [number for number in (estimate, *interval, *region) if math.isfinite(number)]
     logarithmic = min(finite, default=0) > 0 and max(finite) / min(finite) > _LOG_FROM
     place = _placing(finite, math.log if logarithmic else float)
-    has_interval = not any(math.isnan(end) for end in interval)
-    ends = (place(interval[0]), place(interval[1])) if has_interval else None
-    shaded = (place(region[0]), place(region[1]))
     return Bar(
-        interval=ends,
+        interval=_span(interval, interval_texts, place) if has_interval else None,
         estimate=None if math.isnan(estimate) else place(estimate),
-        region=shaded,
-        interval_labels=_labels(interval, ends, interval_texts) if ends else (),
-        region_labels=_labels(region, shaded, region_texts),
+        region=_span(region, region_texts, place),
         logarithmic=logarithmic,
     )
 
 
-def _placing(finite: list[float], transform: Callable[[float], float]) -> Callable[[float], float]:
+def _placing(finite: Sequence[float], transform: _Function) -> _Function:
     # Halved, so that the difference of two numbers near the largest ones stays finite.
     positions = [transform(number) / 2 for number in finite] or [0.0]
-    start, span = min(positions), max(positions) - min(positions)
+    start, length = min(positions), max(positions) - min(positions)
 
     def place(number: float) -> float:
         if math.isinf(number):
             return WIDTH - _EDGE if number > 0 else _EDGE
-        share = (transform(number) / 2 - start) / span if span else 0.5
+        share = (transform(number) / 2 - start) / length if length else 0.5
         return round(_LEFT + share * (_RIGHT - _LEFT), 1)
 
     return place
 
 
-def _labels(
-    ends: tuple[float, float], places: tuple[float, float], texts: tuple[str, str]
-) -> tuple[Label, ...]:
-    if ends[0] == ends[1] or texts[0] == texts[1]:
-        return (Label(places[0], "middle", texts[0]),)
-    low = Label(*((_EDGE, "start") if math.isinf(ends[0]) else (places[0] - 4, "end")), texts[0])
-    high = Label(*((WIDTH - _EDGE, "end") if math.isinf(ends[1]) else (places[1] + 4, "start")), texts[1])
-    return low, high
+def _span(ends: tuple[float, float], texts: tuple[str, str], place: _Function) -> Span:
+    low, high = map(place, ends)
+    if low == high:
+        return Span(low, high, (Label(low, "middle", texts[0]),))
+    # Outside of the span, but for an infinite end, which has no room beyond it.
+    first = Label(low, "start", texts[0]) if math.isinf(ends[0]) else Label(low - 4, "end", texts[0])
+    last = Label(high, "end", texts[1]) if math.isinf(ends[1]) else Label(high + 4, "start", texts[1])
+    return Span(low, high, (first, last))

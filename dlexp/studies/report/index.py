@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dlexp.studies.claims.definition import Finding
 from dlexp.studies.report.environment import render
 from dlexp.studies.report.images import Figure, thumbnail
 from dlexp.studies.report.verdicts import Entry, counts, entry
-
-if TYPE_CHECKING:
-    from dlexp.studies.claims import Finding
 
 
 @dataclass(frozen=True)
@@ -20,7 +18,7 @@ class IndexEntry:
     """
 
     study: Mapping[str, Any]
-    findings: Sequence["Finding"]
+    findings: Sequence[Finding]
     figures: Sequence[Figure]
     link: str
 
@@ -45,7 +43,7 @@ def render_index(pages: Sequence[IndexEntry]) -> str:
     return render("index.html", studies=studies, counts=counts(findings), n_claims=len(findings))
 
 
-def _claims(page: IndexEntry) -> list["Finding"]:
+def _claims(page: IndexEntry) -> list[Finding]:
     return [finding for finding in page.findings if not finding.is_control]
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dlexp.studies.claims.definition import Finding
 from dlexp.studies.report.environment import render
 from dlexp.studies.report.images import Figure, embedded
 from dlexp.studies.report.provenance import facts, settings_besides, shared_settings
@@ -12,14 +13,11 @@ from dlexp.studies.report.verdicts import counts, entry
 from dlexp.studies.runs import DONE
 from dlexp.studies.summary import Summary
 
-if TYPE_CHECKING:
-    from dlexp.studies.claims import Finding
-
 
 def render_report(
     study: Mapping[str, Any] | None,
     summary: Summary,
-    findings: Sequence["Finding"],
+    findings: Sequence[Finding],
     figures: Sequence[Figure],
     folder: Path,
 ) -> str:
@@ -53,7 +51,7 @@ def render_report(
     )
 
 
-def _sources(study: Mapping[str, Any], findings: Sequence["Finding"]) -> list[str]:
+def _sources(study: Mapping[str, Any], findings: Sequence[Finding]) -> list[str]:
     """Return the study's sources, then those of its claims that they leave out."""
     named = [*(study.get("sources") or ()), *(finding.source for finding in findings)]
     return list(dict.fromkeys(source for source in named if source))

@@ -49,7 +49,7 @@ class Table:
         return sum(column.extra for column in self.columns)
 
 
-def settings_table(summary: Summary, study: Mapping[str, Any] | None) -> Table:
+def settings_table(summary: Summary, study: Mapping[str, Any]) -> Table:
     """Return a row a setting: what was swept, runs done and not, metrics as mean and half-width.
 
     The metrics that the study names come first; of more than six the others are shown on demand.
@@ -59,7 +59,9 @@ def settings_table(summary: Summary, study: Mapping[str, Any] | None) -> Table:
     metrics = [*main, *(metric for metric in summary.metrics if metric not in main)]
     shown = metrics if len(metrics) <= _MOST_METRICS else main[:_MOST_METRICS]
     any_failed = any(setting.n_failed for setting in settings)
-    columns = [Column(name, key) for name, key in zip(setting_names(summary.swept), summary.swept, strict=True)]
+    columns = [
+        Column(name, key) for name, key in zip(setting_names(summary.swept), summary.swept, strict=True)
+    ]
     columns.append(Column("n", "runs that are done"))
     if any_failed:
         columns.append(Column("not done", "runs that failed, diverged or did not finish"))
@@ -78,9 +80,8 @@ def settings_table(summary: Summary, study: Mapping[str, Any] | None) -> Table:
     return Table(tuple(columns), tuple(rows))
 
 
-def main_metrics(metrics: tuple[str, ...], study: Mapping[str, Any] | None) -> list[str]:
-    """Return the metrics to show first: the study's own list, those of its claims and figures, or the losses."""
-    study = study or {}
+def main_metrics(metrics: tuple[str, ...], study: Mapping[str, Any]) -> list[str]:
+    """Return the metrics to show first: the study's own, those of its claims and figures, or the losses."""
     usual = [metric for pair in QUANTITIES.values() for metric in pair]
     for named in (study.get("metrics"), [study.get("claims"), study.get("figures")], usual):
         found = dict.fromkeys(text for text in _texts(named) if text in metrics)
@@ -100,7 +101,9 @@ def _texts(node: Any) -> Iterator[str]:
 
 def _setting_cells(values: list[Any]) -> list[Cell]:
     texts = value_texts(values)
-    return [Cell(text, value if is_number(value) else None) for text, value in zip(texts, values, strict=True)]
+    return [
+        Cell(text, value if is_number(value) else None) for text, value in zip(texts, values, strict=True)
+    ]
 
 
 def _metric_cell(setting: Setting, metric: str) -> Cell:

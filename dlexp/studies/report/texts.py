@@ -6,18 +6,14 @@ from itertools import pairwise
 
 from dlexp.studies.names import value_text
 
-_DIGITS = (4, 5, 6)
-
 
 def number_texts(values: Sequence[float]) -> list[str]:
-    """Return short texts of numbers, with up to six digits where fewer would make different ones look equal."""
-    different = len({value for value in values if math.isfinite(value)})
-    texts: list[str] = []
-    for digits in _DIGITS:
-        texts = [_number_text(value, digits) for value in values]
-        if len({text for text, value in zip(texts, values, strict=True) if math.isfinite(value)}) == different:
-            break
-    return texts
+    """Return short texts of numbers: four digits, up to six where different numbers would look equal."""
+    finite = {value for value in values if math.isfinite(value)}
+    digits = 4
+    while digits < 6 and len({_number_text(value, digits) for value in finite}) < len(finite):
+        digits += 1
+    return [_number_text(value, digits) for value in values]
 
 
 def _number_text(value: float, digits: int) -> str:

@@ -2,23 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from dlexp.studies.claims.definition import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Finding, Verdict
 from dlexp.studies.report.bars import Bar, interval_bar
 from dlexp.studies.report.texts import number_texts, region_text
 
-if TYPE_CHECKING:
-    from dlexp.studies.claims import Finding
-
 # In the order in which they are counted: symbol and style class, so that colour is never alone.
-_LOOKS = {"supported": ("✓", "yes"), "not supported": ("✗", "no"), "inconclusive": ("?", "open")}
+_LOOKS: dict[Verdict, tuple[str, str]] = {
+    SUPPORTED: ("✓", "yes"),
+    NOT_SUPPORTED: ("✗", "no"),
+    INCONCLUSIVE: ("?", "open"),
+}
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Badge:
     """A verdict as a word, a symbol and a style class."""
 
-    word: str
+    word: Verdict
 
     @property
     def symbol(self) -> str:
@@ -35,28 +36,28 @@ class Verdict:
 class Entry:
     """A finding and its numbers as text."""
 
-    finding: "Finding"
-    verdict: Verdict
+    finding: Finding
+    badge: Badge
     estimate: str
     interval: str
     region: str
     bar: Bar | None
-    controls: tuple[tuple[str, Verdict], ...]
+    controls: tuple[tuple[str, Badge], ...]
     values: tuple[tuple[str, str], ...]
 
 
-def entry(finding: "Finding") -> Entry:
+def entry(finding: Finding) -> Entry:
     """Return what the report shows of a finding."""
-    interval, region = (finding.low, finding.high), (finding.region[0], finding.region[1])
-    estimate, low, high, *ends = number_texts([finding.estimate, *interval, *region])
+    interval = (finding.low, finding.high)
+    estimate, low, high, first, last = number_texts([finding.estimate, *interval, *finding.region])
     return Entry(
         finding=finding,
-        verdict=Verdict(finding.verdict),
+        badge=Badge(finding.verdict),
         estimate=estimate,
-        interval=f"{low} to {high}",
-        region=region_text(region, ends[0], ends[1]),
-        bar=interval_bar(finding.estimate, interval, region, (low, high), (ends[0], ends[1])),
-        controls=tuple((name, Verdict(verdict)) for name, verdict in finding.controls),
+        interval="-" if low == high == "-" else f"{low} to {high}",
+        region=region_text(finding.region, first, last),
+        bar=interval_bar(finding.estimate, interval, finding.region, (low, high), (first, last)),
+        controls=tuple((name, Badge(word)) for name, word in finding.controls),
         values=_values(finding.values),
     )
 
@@ -65,7 +66,7 @@ def _values(values: Mapping[int, float]) -> tuple[tuple[str, str], ...]:
     return tuple(zip(map(str, values), number_texts(list(values.values())), strict=True))
 
 
-def counts(findings: Sequence["Finding"]) -> list[tuple[int, Verdict]]:
+def counts(findings: Sequence[Finding]) -> list[tuple[int, Badge]]:
     """Return how many findings have which verdict, those that occur."""
     words = [finding.verdict for finding in findings]
-    return [(words.count(word), Verdict(word)) for word in _LOOKS if word in words]
+    return [(words.count(word), Badge(word)) for word in _LOOKS if word in words]

@@ -1,0 +1,181 @@
+"""What is drawn: which runs meet a condition, and a line's replicates at each position."""
+
+import csv
+import math
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlexp.studies.drawings.specification import Line
+from dlexp.studies.names import metric_name
+from dlexp.studies.panels import Series
+from dlexp.studies.runs import DONE, Run
+from dlexp.studies.summary import is_number, summarize
+
+if TYPE_CHECKING:
+    import numpy
+    import numpy.typing
+
+    Array = numpy.typing.NDArray[numpy.float64]
+
+
+class Study:
+    """The runs of a study; what they kept in files is read once, and only what is drawn.
+
+    Of the runs that were asked for it remembers those that did not end well, and those of which values that
+    were asked for are missing or not finite.
+    """
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self._runs = runs
+        self._histories: dict[Path, dict[str, dict[float, float]]] = {}
+        self._arrays: dict[tuple[Path, str], Array | None] = {}
+        self.unfinished: set[str] = set()
+        self.incomplete: set[str] = set()
+
+    def begin(self) -> None:
+        """Forget which runs were left out: another figure is drawn."""
+        self.unfinished = {run.run_id for run in self._runs if not run.config}
+        self.incomplete = set()
+
+    def select(self, *conditions: Mapping[str, Any]) -> list[Run]:
+        """Return the runs that meet all conditions and ended well."""
+        met = [run for run in self._runs if run.config and all(_meets(run, where) for where in conditions)]
+        self.unfinished |= {run.run_id for run in met if run.status != DONE}
+        return [run for run in met if run.status == DONE]
+
+    def values(self, runs: Sequence[Run], metric: str) -> list[tuple[Run, float]]:
+        """Return the runs with a finite value of a metric, and it."""
+        found = [(run, run.metrics.get(metric, math.nan)) for run in runs]
+        self.incomplete |= {run.run_id for run, value in found if not math.isfinite(value)}
+        return [(run, value) for run, value in found if math.isfinite(value)]
+
+    def array(self, run: Run, name: str) -> "Array | None":
+        """Return an array that a run kept, as float64, or None if it did not."""
+        import numpy
+
+        key = (run.folder, name)
+        if key not in self._arrays:
+            try:
+                with numpy.load(run.folder / "arrays.npz", allow_pickle=False) as arrays:
+                    self._arrays[key] = numpy.asarray(arrays[name], dtype=numpy.float64)
+            except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+                self._arrays[key] = None
+        if self._arrays[key] is None:
+            self.incomplete.add(run.run_id)
+        return self._arrays[key]
+
+    def path(self, run: Run, line: Line) -> dict[float, float]:
+        """Return a line's finite values of one run by position: optimizer steps, or the array ``line.x``."""
+        found = self._history(run, line.metric) if line.metric else self._array_path(run, line)
+        path = {x: y for x, y in sorted(found.items()) if math.isfinite(x) and math.isfinite(y)}
+        if len(path) < max(1, len(found)):
+            self.incomplete.add(run.run_id)
+        return path
+
+    def _history(self, run: Run, metric: str) -> dict[float, float]:
+        if run.folder not in self._histories:
+            history: dict[str, dict[float, float]] = {}
+            try:
+                with (run.folder / "metrics.csv").open(encoding="utf-8", newline="") as rows:
+                    for row in csv.DictReader(rows):
+                        history.setdefault(row["name"], {})[float(row["step"])] = float(row["value"])
+            except (OSError, KeyError, TypeError, ValueError):
+                history = {}
+            self._histories[run.folder] = history
+        return self._histories[run.folder].get(metric, {})
+
+    def _array_path(self, run: Run, line: Line) -> dict[float, float]:
+        assert line.y is not None
+        values = self.array(run, line.y)
+        places = self.array(run, line.x) if line.x else None
+        if values is None or (line.x and places is None):
+            return {}
+        values = pick_row(values, line.row)
+        if places is None:
+            return dict(enumerate(values.tolist()))
+        places = pick_row(places, line.row)
+        return dict(zip(places.tolist(), values.tolist(), strict=True)) if len(places) == len(values) else {}
+
+
+def pick_row(values: "Array", row: int | Sequence[int]) -> "Array":
+    """Return a one-dimensional part of an array: `row` is the index, or the indices, of its first axes.
+
+    One index is used for as many axes as have to go; a row that there is not leaves an empty array.
+    """
+    n_axes = max(values.ndim - 1, 0)
+    indices = [row] * n_axes if isinstance(row, int) else list(row)[:n_axes]
+    try:
+        part = values[tuple(indices)]
+    except IndexError:
+        return values.reshape(-1)[:0]
+    return part if part.ndim == 1 else values.reshape(-1)[:0]
+
+
+def along(study: Study, line: Line, key: str) -> Series:
+    """Return a metric's replicates against a setting or, setting by setting, the mean of another metric."""
+    assert line.metric is not None
+    runs = study.select(line.where)
+    pairs = study.values(runs, line.metric)
+    points: dict[float, list[tuple[Run, float]]] = {}
+    for position, run in positions_of(runs, key):
+        points.setdefault(position, []).extend(pair for pair in pairs if pair[0] is run)
+    positions = sorted(position for position in points if points[position])
+    replicates = [by_seed(points[position]) for position in positions]
+    return Series(line.legend, metric_name(line.metric), positions, replicates)
+
+
+def over_positions(study: Study, line: Line) -> Series:
+    """Return a line's replicates where all runs measured it, and each run's path."""
+    paths = [(run, path) for run in study.select(line.where) if (path := study.path(run, line))]
+    positions = sorted(set.intersection(*(set(path) for _, path in paths))) if paths else []
+    replicates = [by_seed([(run, path[x]) for run, path in paths]) for x in positions]
+    single = [(list(path), list(path.values())) for _, path in paths]
+    return Series(line.legend, metric_name(line.metric or line.y or ""), positions, replicates, single)
+
+
+def by_seed(pairs: Iterable[tuple[Run, float]]) -> list[float]:
+    """Return a value for each seed, the mean of its runs: runs of the same seed are no replicates."""
+    seeds: dict[Any, list[float]] = {}
+    for run, value in pairs:
+        seeds.setdefault(run.run_id if run.seed is None else run.seed, []).append(value)
+    return [math.fsum(values) / len(values) for values in seeds.values()]
+
+
+def quantity(run: Run, name: str) -> float:
+    """Return a metric or, if there is none of the name, a setting of a run; NaN if it is not a number.
+
+    A full batch is as large as the training set.
+    """
+    value = run.metrics.get(name, run.config.get(name))
+    if name == "data.batch_size" and value == "full":
+        value = run.config.get("data.n_train")
+    return float(value) if is_number(value) else math.nan
+
+
+def positions_of(runs: Sequence[Run], key: str) -> list[tuple[float, Run]]:
+    """Return where along a setting or a metric each run is; setting by setting for a metric, at its mean."""
+    if any(key in run.config for run in runs):
+        found = [(quantity(run, key), run) for run in runs]
+    else:
+        found = []
+        for setting in summarize(runs).settings:
+            mean = setting.estimate(key).mean
+            found += [(mean, run) for run in setting.runs]
+    return [(position, run) for position, run in found if math.isfinite(position)]
+
+
+def _meets(run: Run, where: Mapping[str, Any]) -> bool:
+    for key, wanted in where.items():
+        value = run.config.get(key)
+        options = wanted if isinstance(wanted, list | tuple) else [wanted]
+        if not any(_is_same(value, option) for option in options):
+            return False
+    return True
+
+
+def _is_same(value: Any, wanted: Any) -> bool:
+    if is_number(value) and is_number(wanted):
+        return math.isclose(value, wanted, rel_tol=1e-12)
+    return type(value) is type(wanted) and bool(value == wanted)
