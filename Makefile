@@ -1,4 +1,6 @@
 # make study   sets up and runs the main job: five widths, a table, a figure, TensorBoard runs
+# make studies every study of conf/study, then outputs/index.html; FAST=1 for a quick look at each
+# make gallery the same, then the README's gallery
 # make test    sets up and runs lint, types and tests
 # make test-all also the heavy tests; make peers adds the independent libraries that some of them compare with
 # make bench   times dlexp beside other ways of doing the same; make peers first compares with more of them
@@ -11,11 +13,25 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: study test test-all lint peers bench format clean
+.PHONY: study studies gallery test test-all lint peers bench format clean
 .DEFAULT_GOAL := test
 
 study: $(INSTALLED)
 	$(BIN)/python scripts/train.py -m model.width=1,2,5,50,200
+
+STUDIES := $(patsubst conf/study/%.yaml,%,$(wildcard conf/study/*.yaml))
+
+# A study that fails is seen at the end and takes no other with it.
+studies: $(INSTALLED)
+	@failed=; for study in $(STUDIES); do \
+	  echo "== $$study"; \
+	  $(BIN)/python scripts/train.py study=$$study $(if $(FAST),debug=fast) || failed="$$failed $$study"; \
+	done; \
+	$(BIN)/python scripts/report.py outputs; \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+
+gallery: studies
+	$(BIN)/python scripts/gallery.py
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal

@@ -53,8 +53,9 @@ class Geometry(MeasureCallback):
     :func:`~dlexp.measures.geometry.separation.fisher_ratio` and left out for a regression. A value is NaN
     where it is not defined: one class among the rows used, features that are constant or not finite.
 
-    Arrays: ``geometry/steps`` (T,), ``geometry/<measure>`` (T, layers) and, with ``cka``, the CKA of all
-    layers with each other, ``geometry/cka_layers_initial`` and ``geometry/cka_layers`` (layers, layers).
+    Arrays: ``geometry/steps`` (T,), ``geometry/layers`` (layers,), ``geometry/<measure>`` (T, layers) and,
+    with ``cka``, the CKA of all layers with each other, ``geometry/cka_layers_initial`` and
+    ``geometry/cka_layers`` (layers, layers).
     Figure: ``geometry``.
 
     Args:
@@ -157,6 +158,7 @@ class Geometry(MeasureCallback):
             module.recorder.record_array("geometry/cka_layers", cka_layers[module.step])
         values = {measure: np.array(past) for measure, past in self._values.items()}
         module.recorder.record_array("geometry/steps", self._steps)
+        module.recorder.record_array("geometry/layers", range(len(self._initial_features)))
         for measure, array in values.items():
             module.recorder.record_array(f"geometry/{measure}", array)
         labels = {

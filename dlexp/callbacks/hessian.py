@@ -34,8 +34,10 @@ class Hessian(MeasureCallback):
     networks of at most ``dense_up_to`` parameters; for SGD and gradient descent
     ``sharpness/relative_to_edge``, lambda_max lr / 2 with the base learning rate times the schedule's factor
     at the last step taken, which with momentum is divided by 1 + momentum and counts weight decay as
-    curvature. Left out for other optimizers and for learning rates that differ by layer. NaN where the
-    Hessian overflows.
+    curvature, and ``sharpness/relative_to_edge_late_mean``, its mean over the last ``late_measurements``
+    measurements: at the edge lambda_max oscillates about it (Cohen et al. 2021). Both are left out for other
+    optimizers and for learning rates that differ by layer, the mean for fewer measurements too. NaN where
+    the Hessian overflows.
 
     Up to ``dense_up_to`` parameters all are exact, from the whole spectrum; beyond, Lanczos starts from the
     eigenvectors found before. Weights that are masked count as any other.
@@ -48,11 +50,15 @@ class Hessian(MeasureCallback):
     Args:
         n_samples: how many training rows, the first ones; None for all.
         dense_up_to: number of parameters up to which the whole spectrum is computed each time; 0 for never.
+        smallest: for larger networks: find ``hessian/lambda_min`` too, which takes most of the time where it
+            is near 0, among many others.
         trace_probes: random vectors that estimate the trace of larger networks; None leaves it out.
         density_probes, density_steps: of the spectral density of larger networks at the end; None probes
             leave it out.
         tolerance: Lanczos residual relative to the largest |eigenvalue|.
+        late_measurements: how many measurements ``sharpness/relative_to_edge_late_mean`` is the mean of.
         batch_size: rows at once, to bound the memory; None for all.
+        figures: whether figures are drawn; in a sweep of short runs they can take longer than the runs.
         schedule: arguments of :class:`~dlexp.callbacks.base.MeasureCallback`.
 
     Raises ``ValueError`` for settings that are not allowed.
@@ -65,11 +71,14 @@ class Hessian(MeasureCallback):
         *,
         n_samples: int | None = None,
         dense_up_to: int = 1000,
+        smallest: bool = True,
         trace_probes: int | None = None,
         density_probes: int | None = 5,
         density_steps: int = 60,
         tolerance: float = 1e-5,
+        late_measurements: int = 10,
         batch_size: int | None = None,
+        figures: bool = True,
         **schedule: Any,
     ) -> None:
         super().__init__(**schedule)
@@ -79,22 +88,28 @@ class Hessian(MeasureCallback):
         require_count("density_probes", density_probes, null="no density")
         require_count("density_steps", density_steps)
         require_positive("tolerance", tolerance)
+        require_count("late_measurements", late_measurements)
         require_count("batch_size", batch_size, null="all at once")
         self.n_samples = n_samples
         self.dense_up_to = dense_up_to
         self.trace_probes = trace_probes
         self.density_probes, self.density_steps = density_probes, density_steps
         self.tolerance = tolerance
+        self.smallest = smallest
+        self.late_measurements = late_measurements
         self.batch_size = batch_size
+        self.figures = figures
 
     def begin(self, module: Learner) -> None:
         """Decide what can be measured."""
         self._steps: list[int] = []
         self._values: dict[str, list[float]] = {"lambda_max": [], "lambda_min": [], "edge": [], "loss": []}
+        self._relative: list[float] = []
         self._eigenvectors: Tensor | None = None
         self._spectrum: tuple[int, Tensor] | None = None
         size = len(parameter_vector(module.network))
         self._is_dense = size <= self.dense_up_to
+        self._has_smallest = self._is_dense or self.smallest
         if not self._is_dense:
             log.info(
                 "hessian/negative_fraction is left out: %d parameters are more than dense_up_to=%d",
@@ -116,11 +131,11 @@ class Hessian(MeasureCallback):
             metrics = dict.fromkeys(("hessian/lambda_max", "hessian/lambda_min"), math.nan)
         lambda_max = metrics["hessian/lambda_max"]
         if self._has_edge:
-            metrics["sharpness/relative_to_edge"] = sharpness_relative_to_edge(module, lambda_max)
+            metrics |= self._relative_to_edge(module, lambda_max)
         self._steps.append(module.step)
         values = {
             "lambda_max": lambda_max,
-            "lambda_min": metrics["hessian/lambda_min"],
+            "lambda_min": metrics.get("hessian/lambda_min", math.nan),
             "edge": edge_of_stability(module) if self._has_edge else math.nan,
             "loss": float(module.evaluate("train")["train/loss"]),
         }
@@ -133,10 +148,14 @@ class Hessian(MeasureCallback):
         recorder = module.recorder
         if self._steps:
             recorder.record_array("hessian/steps", self._steps)
-            for name in ("lambda_max", "lambda_min", *(["edge"] if self._has_edge else [])):
+            names = ["lambda_max"]
+            names += ["lambda_min"] if self._has_smallest else []
+            names += ["edge"] if self._has_edge else []
+            for name in names:
                 recorder.record_array(f"hessian/{name}", self._values[name])
-            figure = draw_lambda_max(self._steps, **self._values, loss_name=module.loss_name)
-            recorder.record_figure("hessian/lambda_max", figure, step=module.step)
+            if self.figures:
+                figure = draw_lambda_max(self._steps, **self._values, loss_name=module.loss_name)
+                recorder.record_figure("hessian/lambda_max", figure, step=module.step)
         try:
             self._finish_spectrum(module)
         except LinAlgError:
@@ -147,7 +166,9 @@ class Hessian(MeasureCallback):
         if self._is_dense:
             eigenvalues = self._eigenvalues(module)
             recorder.record_array("hessian/eigenvalues", eigenvalues.cpu())
-            figure = draw_spectrum(eigenvalues.cpu().numpy(), inertia(eigenvalues), step=step)
+            if self.figures:
+                figure = draw_spectrum(eigenvalues.cpu().numpy(), inertia(eigenvalues), step=step)
+                recorder.record_figure("hessian/spectrum", figure, step=step)
         elif self.density_probes is not None:
             density = spectral_density(
                 *self._loss(module),
@@ -164,10 +185,10 @@ class Hessian(MeasureCallback):
             }
             for name, array in arrays.items():
                 recorder.record_array(f"hessian/{name}", array.cpu())
-            figure = draw_spectral_density(density, size=len(parameter_vector(module.network)), step=step)
-        else:
-            return
-        recorder.record_figure("hessian/spectrum", figure, step=step)
+            if self.figures:
+                size = len(parameter_vector(module.network))
+                figure = draw_spectral_density(density, size=size, step=step)
+                recorder.record_figure("hessian/spectrum", figure, step=step)
 
     def _loss(self, module: Learner) -> tuple[Any, ...]:
         """Return what the measures take: network, loss and the rows used."""
@@ -179,6 +200,15 @@ class Hessian(MeasureCallback):
         if self._spectrum is None or self._spectrum[0] != module.step:
             self._spectrum = module.step, spectrum(*self._loss(module), batch_size=self.batch_size)
         return self._spectrum[1]
+
+    def _relative_to_edge(self, module: Learner, lambda_max: float) -> dict[str, float]:
+        relative = sharpness_relative_to_edge(module, lambda_max)
+        metrics = {"sharpness/relative_to_edge": relative}
+        self._relative.append(relative)
+        if len(self._relative) >= self.late_measurements:
+            late = self._relative[-self.late_measurements :]
+            metrics["sharpness/relative_to_edge_late_mean"] = sum(late) / len(late)
+        return metrics
 
     def _from_spectrum(self, module: Learner) -> dict[str, float]:
         eigenvalues = self._eigenvalues(module)
@@ -193,7 +223,7 @@ class Hessian(MeasureCallback):
     def _from_products(self, module: Learner) -> dict[str, float]:
         found = top_eigenvalues(
             *self._loss(module),
-            end="both",
+            end="both" if self._has_smallest else "largest",
             start=self._eigenvectors,
             tolerance=self.tolerance,
             generator=self.generator(),
@@ -206,8 +236,8 @@ class Hessian(MeasureCallback):
                 float(found.residuals.max()),
             )
         self._eigenvectors = found.eigenvectors if bool(found.eigenvectors.isfinite().all()) else None
-        largest, smallest = found.eigenvalues.tolist()
-        metrics = {"hessian/lambda_max": largest, "hessian/lambda_min": smallest}
+        names = ("hessian/lambda_max", "hessian/lambda_min")[: len(found.eigenvalues)]
+        metrics = dict(zip(names, found.eigenvalues.tolist(), strict=True))
         if self.trace_probes is not None:
             estimate = trace(
                 *self._loss(module),

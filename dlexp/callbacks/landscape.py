@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dlexp.callbacks.base import MeasureCallback
 from dlexp.callbacks.figures.landscape import Surface, draw_contours, draw_lines, draw_surfaces
 from dlexp.callbacks.settings import require_count, require_positive
-from dlexp.measures.functional import parameter_vector
+from dlexp.measures.functional import Loss, parameter_vector
 from dlexp.measures.landscape import (
     balance_relu_units,
     centred_grid,
@@ -21,6 +21,8 @@ from dlexp.measures.landscape import (
     negative_second_difference_share,
     random_direction,
     random_walk_explained_variance,
+    rescale_first_layer,
+    rescaling_change,
     trajectory_components,
 )
 from dlexp.measures.landscape.directions import BIAS_RULES, NORMALIZATIONS
@@ -30,6 +32,7 @@ from dlexp.training.plan import Plan
 log = logging.getLogger(__name__)
 
 DIRECTIONS = ("random", "trajectory")
+NEGATIVE = "landscape/negative_second_differences"
 FEWEST_POINTS = 3  # of a trajectory, to have two principal components
 MARGIN = 1.25  # how much farther than the trajectory its plane reaches
 
@@ -42,11 +45,13 @@ class Landscape(MeasureCallback):
     ``directions=trajectory`` there is one plane, through the trained network along the first two principal
     components of the networks measured before, and the trajectory is drawn into it.
 
-    Metrics: ``landscape/centre_loss``, the loss in the centre; ``landscape/negative_second_differences``, the
-    share of second differences along the lines that are negative, 0 where all lines are convex (NaN where a
-    loss is not finite); at the end of a trajectory ``landscape/explained_variance_1`` and ``_2``, its
-    components' shares of the variance, and ``landscape/random_walk_variance_1`` and ``_2``, those of a random
-    walk of as many points, evenly spaced in time, in high dimension: what no more than drift would show.
+    Metrics: ``landscape/centre_loss``, the loss in the centre, and ``landscape/plane_minimum``, the lowest on
+    the last plane; ``landscape/negative_second_differences``, the share of second differences along the lines
+    that are negative, 0 where all lines are convex (NaN where a loss is not finite), and with ``_initial``
+    that of the initial network; with ``rescaling`` ``landscape/rescaling_change_raw`` and ``_filter``; at the
+    end of a trajectory ``landscape/explained_variance_1`` and ``_2``, its components' shares of the variance,
+    and ``landscape/random_walk_variance_1`` and ``_2``, those of a random walk of as many points, evenly
+    spaced in time, in high dimension: what no more than drift would show.
 
     Arrays: ``landscape/steps`` (T,), ``landscape/line_coordinates`` (n,), ``landscape/line_losses``
     (T, lines, n), ``landscape/plane_coordinates`` (m,), ``landscape/plane_losses`` (m, m), first direction
@@ -64,10 +69,14 @@ class Landscape(MeasureCallback):
             1.25 ``extent`` times as far as the trajectory.
         lines: number of lines.
         line_points, plane_points: on a line, on each side of the plane; odd.
+        rescaling: factor c: how much the plane around the trained network changes when the first layer is
+            multiplied by c and the second divided by it, which leaves the function as it is; relative to the
+            plane's highest loss, with Gaussian directions (``raw``) and filter-normalised ones. None: not
+            measured.
         schedule: arguments of :class:`~dlexp.callbacks.base.MeasureCallback`.
 
     Raises ``ValueError`` for settings that are not allowed; at the start of training for units that cannot be
-    balanced.
+    balanced or rescaled.
     """
 
     name = "landscape"
@@ -83,6 +92,7 @@ class Landscape(MeasureCallback):
         lines: int = 5,
         line_points: int = 51,
         plane_points: int = 51,
+        rescaling: float | None = None,
         **schedule: Any,
     ) -> None:
         super().__init__(**schedule)
@@ -95,6 +105,7 @@ class Landscape(MeasureCallback):
             if value not in allowed:
                 raise ValueError(f"{key}={value} is not allowed: it must be one of {', '.join(allowed)}")
         require_positive("extent", extent)
+        require_positive("rescaling", rescaling, null="no comparison")
         require_count("lines", lines)
         for key, points in (("line_points", line_points), ("plane_points", plane_points)):
             require_count(key, points, minimum=3)
@@ -112,6 +123,7 @@ class Landscape(MeasureCallback):
         self.directions, self.normalize, self.bias, self.balance = directions, normalize, bias, balance
         self.extent, self.lines = float(extent), lines
         self.line_points, self.plane_points = line_points, plane_points
+        self.rescaling = rescaling
 
     def find_problems(self, config: Mapping[str, Any], plan: Plan) -> list[str]:
         """Return whether too few networks would be measured to make a trajectory."""
@@ -124,29 +136,28 @@ class Landscape(MeasureCallback):
         ]
 
     def begin(self, module: Learner) -> None:
-        """See whether the units can be balanced."""
+        """See whether the units can be balanced, and the layers rescaled."""
         self._steps: list[int] = []
         self._line_losses: list[Tensor] = []
         self._trajectory: list[Tensor] = []
         self._surfaces: dict[int, Surface] = {}
         try:
             self._subject(module)
+            if self.rescaling is not None:
+                rescale_first_layer(module.network, self.rescaling)
         except ValueError as error:
-            raise ValueError(f"callbacks.landscape.balance=true: {error}") from None
+            setting = "balance=true" if self.balance else f"rescaling={self.rescaling}"
+            raise ValueError(f"callbacks.landscape.{setting}: {error}") from None
 
     def measure(self, module: Learner) -> Mapping[str, float]:
         """Return what the lines tell; keep them, and the weights."""
         network = self._subject(module)
         directions = self._random_directions(network)
-        x, y = module.tensors.x_train, module.tensors.y_train
-        losses = torch.stack(
-            [
-                loss_line(
-                    network, module.loss_fn, x, y, d, extent=self.extent, points=self.line_points
-                ).losses
-                for d in directions[: self.lines]
-            ]
-        )
+        lines = [
+            loss_line(network, *_loss(module), d, extent=self.extent, points=self.line_points)
+            for d in directions[: self.lines]
+        ]
+        losses = torch.stack([line.losses for line in lines])
         self._steps.append(module.step)
         self._line_losses.append(losses.cpu())
         if self.directions == "trajectory":
@@ -157,10 +168,9 @@ class Landscape(MeasureCallback):
             negative_second_difference_share(line) if bool(line.isfinite().all()) else math.nan
             for line in losses
         ]
-        return {
-            "landscape/centre_loss": float(losses[0, self.line_points // 2]),
-            "landscape/negative_second_differences": float(np.mean(shares)),
-        }
+        share = float(np.mean(shares))
+        metrics = {"landscape/centre_loss": float(losses[0, self.line_points // 2]), NEGATIVE: share}
+        return metrics | ({f"{NEGATIVE}_initial": share} if module.step == 0 else {})
 
     def finish(self, module: Learner) -> None:
         """Evaluate the last plane, keep all losses and draw them."""
@@ -178,6 +188,10 @@ class Landscape(MeasureCallback):
             network = self._subject(module)
             directions = self._random_directions(network)[:2]
             self._surfaces[step] = self._surface(module, network, directions, self.extent)
+        if step in self._surfaces:
+            module.record({"landscape/plane_minimum": float(self._surfaces[step].losses.min())})
+        if self.rescaling is not None and self.at_end:
+            module.record(self._rescaling_changes(module, self.rescaling))
         line_losses = torch.stack(self._line_losses).numpy()
         coordinates = centred_grid(self.line_points, self.extent).numpy()
         record("landscape/steps", self._steps)
@@ -208,9 +222,23 @@ class Landscape(MeasureCallback):
         )
 
     def _surface(self, module: Learner, network: nn.Module, directions: Tensor, extent: float) -> Surface:
-        x, y = module.tensors.x_train, module.tensors.y_train
-        plane = loss_plane(network, module.loss_fn, x, y, directions, extent=extent, points=self.plane_points)
+        plane = loss_plane(network, *_loss(module), directions, extent=extent, points=self.plane_points)
         return Surface(plane.first.cpu().double().numpy(), plane.losses.cpu().double().numpy())
+
+    def _rescaling_changes(self, module: Learner, factor: float) -> dict[str, float]:
+        return {
+            f"landscape/rescaling_change_{name}": rescaling_change(
+                module.network,
+                *_loss(module),
+                factor,
+                normalize,
+                bias=self.bias,
+                generator=self.generator(),
+                extent=self.extent,
+                points=self.plane_points,
+            )
+            for name, normalize in (("raw", "none"), ("filter", "filter"))
+        }
 
     def _trajectory_surface(self, module: Learner) -> "tuple[Surface, np.ndarray, tuple[str, str]] | None":
         """Return the plane through the trained network, the trajectory in it, and the axes' labels.
@@ -238,3 +266,7 @@ class Landscape(MeasureCallback):
             for k in range(2)
         )
         return surface, coordinates.numpy(), (first, second)
+
+
+def _loss(module: Learner) -> tuple[Loss, Tensor, Tensor]:
+    return module.loss_fn, module.tensors.x_train, module.tensors.y_train

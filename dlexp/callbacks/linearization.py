@@ -1,5 +1,6 @@
 """The network linearised at its initialisation, trained by the same gradient descent in closed form."""
 
+import math
 from typing import Any, cast
 
 import torch
@@ -62,4 +63,18 @@ class Linearization:
             self.lr,
             step - self.first_step,
             loss=self.loss,
+        )
+
+    def interpolation(self, *, from_initial: bool) -> Tensor:
+        """Return where the linearised network's outputs at x (M, K) end: kernel interpolation.
+
+        ``f_0(x) + K_xt K_tt^-1 (y - f_0(t))``; ``from_initial`` false leaves f_0 out, which is what kernel
+        regression without a ridge predicts.
+        """
+        f0_t, f0_x = self.f0_t, self.f0_x
+        if not from_initial:
+            f0_t, f0_x = torch.zeros_like(f0_t), torch.zeros_like(f0_x)
+        kernels = self.kernel_tt, self.kernel_xt
+        return linearized_predictions(
+            *kernels, f0_t, f0_x, self.y, self.lr, math.inf, dynamics="gradient_flow"
         )

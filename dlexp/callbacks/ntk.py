@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dlexp.callbacks.base import MeasureCallback, evaluation_mode
 from dlexp.callbacks.figures.ntk import draw_drift, draw_linearization
+from dlexp.callbacks.infinite_width import infinite_kernel, reason_without_limit
 from dlexp.callbacks.linearization import Linearization, reason_without_closed_form
 from dlexp.callbacks.settings import require_count
 from dlexp.measures.functional import parameter_vector
@@ -35,8 +36,11 @@ class NTK(MeasureCallback):
     targets (of classes: one-hot vectors less 1 / K, the descent direction at equal probabilities);
     ``ntk/lambda_max``; ``ntk/condition``, infinite where K_t is singular within its precision;
     ``ntk/linearized_gap``, |f_t - f_t^lin| / |f_t^lin| over the first ``n_test`` test inputs, f^lin the
-    network linearised at the start and trained by the same gradient descent, in closed form. A value is NaN
-    where it is not defined.
+    network linearised at the start and trained by the same gradient descent, in closed form. In the same
+    way ``ntk/interpolation_gap``, to where that training ends, f_0 + K_xt K_tt^-1 (y - f_0), and
+    ``ntk/kernel_regression_gap``, to kernel regression without a ridge, K_xt K_tt^-1 y, which leaves f_0 out.
+    At the start alone, for the MLP in the NTK parametrisation, ``ntk/infinite_distance``, |K_0 - K_inf| /
+    |K_inf| with the limit K_inf at infinite width. A value is NaN where it is not defined.
 
     With K outputs the kernel holds a K x K block for each two inputs, (N, N, K, K); norms, eigenvalues and
     alignment are those of the matrix (N K, N K). The arrays and heat maps hold the mean over the outputs of
@@ -52,6 +56,7 @@ class NTK(MeasureCallback):
         linearized: whether the gap is measured, which takes the kernel of the whole training set; None:
             where the closed form is how the network trains, that is, full-batch gradient descent on a squared
             error with a constant learning rate, without momentum and weight decay.
+        figures: whether figures are drawn; in a sweep of short runs they can take longer than the runs.
         schedule: arguments of :class:`~dlexp.callbacks.base.MeasureCallback`.
 
     Raises ``ValueError`` for settings that are not allowed; at the start of training for ``linearized`` true
@@ -66,6 +71,7 @@ class NTK(MeasureCallback):
         n_samples: int | None = 100,
         n_test: int | None = 100,
         linearized: bool | None = None,
+        figures: bool = True,
         **schedule: Any,
     ) -> None:
         super().__init__(**schedule)
@@ -75,6 +81,7 @@ class NTK(MeasureCallback):
             raise ValueError(f"linearized={linearized} is not allowed: it must be true, false or null")
         self.n_samples, self.n_test = n_samples, n_test
         self.linearized = linearized
+        self.figures = figures
 
     def begin(self, module: Learner) -> None:
         """Take the kernel, the weights and, where wanted, the linearisation that training starts from."""
@@ -86,6 +93,9 @@ class NTK(MeasureCallback):
             self._initial_kernel = empirical_ntk(module.network, self._inputs(module))
             self._kernel = module.step, self._initial_kernel
             self._linearization = Linearization(module, self._test_inputs(module)) if linearizes else None
+            self._limits = self._limits_of_training()
+            initial = self._initial_metrics(module)
+        module.record(initial)
 
     def measure(self, module: Learner) -> Mapping[str, float]:
         """Return the metrics."""
@@ -95,8 +105,9 @@ class NTK(MeasureCallback):
             "ntk/parameter_drift": _ratio(weights - start, start),
         }
         if self._linearization is not None:
-            predicted = self._linearization.predictions(module.step)
-            metrics["ntk/linearized_gap"] = _ratio(self._outputs(module) - predicted, predicted)
+            predicted = {"linearized": self._linearization.predictions(module.step), **self._limits}
+            outputs = self._outputs(module)
+            metrics |= {f"ntk/{name}_gap": _ratio(outputs - p, p) for name, p in predicted.items()}
         self._steps.append(module.step)
         for name, value in metrics.items():
             self._values.setdefault(name, []).append(value)
@@ -113,20 +124,26 @@ class NTK(MeasureCallback):
             recorder.record_array("ntk/steps", self._steps)
         for name, values in self._values.items():
             recorder.record_array(name, values)
+        if self._linearization is not None:
+            network, predicted = self._outputs(module), self._linearization.predictions(step)
+            recorder.record_array("ntk/network_predictions", network.cpu())
+            recorder.record_array("ntk/linearized_predictions", predicted.cpu())
+        if self.figures:
+            self._draw(module, before, after)
+
+    def _draw(self, module: Learner, before: Tensor, after: Tensor) -> None:
+        recorder, step = module.recorder, module.step
         order = _by_target(self._targets(module)).cpu()
         maps = [k[order][:, order].numpy() for k in (before, after)]
         drift = {name: self._values.get(f"ntk/{name}", []) for name in ("drift", "parameter_drift")}
         figure = draw_drift(self._steps, **drift, before=maps[0], after=maps[1], last_step=step)
         recorder.record_figure("ntk/drift", figure, step=step)
         if self._linearization is not None:
-            network, predicted = self._outputs(module), self._linearization.predictions(step)
-            recorder.record_array("ntk/network_predictions", network.cpu())
-            recorder.record_array("ntk/linearized_predictions", predicted.cpu())
             figure = draw_linearization(
                 self._steps,
                 self._values.get("ntk/linearized_gap", []),
-                network=network.cpu().numpy(),
-                linearized=predicted.cpu().numpy(),
+                network=self._outputs(module).cpu().numpy(),
+                linearized=self._linearization.predictions(step).cpu().numpy(),
                 initial=self._linearization.f0_x.cpu().numpy(),
                 last_step=step,
             )
@@ -144,6 +161,21 @@ class NTK(MeasureCallback):
         if reason:
             log.info("ntk/linearized_gap is left out: %s", reason)
         return reason is None
+
+    def _limits_of_training(self) -> dict[str, Tensor]:
+        """Return where the linearised network ends, and kernel regression, by the metric's name."""
+        if self._linearization is None:
+            return {}
+        starts = {"interpolation": True, "kernel_regression": False}
+        return {name: self._linearization.interpolation(from_initial=start) for name, start in starts.items()}
+
+    def _initial_metrics(self, module: Learner) -> dict[str, float]:
+        reason = reason_without_limit(module)
+        if reason:
+            log.info("ntk/infinite_distance is left out: %s", reason)
+            return {}
+        limit = infinite_kernel(module, self._inputs(module))
+        return {"ntk/infinite_distance": _ratio(self._initial_kernel - limit, limit)}
 
     def _inputs(self, module: Learner) -> Tensor:
         return module.tensors.x_train[: self.n_samples]

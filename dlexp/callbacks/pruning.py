@@ -53,8 +53,10 @@ class Pruning(MeasureCallback):
     trained beside it, by the same batches; its numbers are those of a run without a control.
 
     Metrics at the end of each cycle, before pruning: ``pruning/density``, the share of weights kept, and
-    ``pruning/test_loss`` (for classes ``pruning/test_error`` too). Arrays: ``pruning/steps`` and one of each
-    metric (cycles,), and the last masks, ``mask/<parameter>``. Figure: ``pruning``.
+    ``pruning/test_loss`` (for classes ``pruning/test_error`` too), and each of them as
+    ``<metric>/round_<k>``, k times pruned: a run's result so holds all densities, from round 0, the dense
+    network. Arrays: ``pruning/steps`` and one of each metric (cycles,), and the last masks,
+    ``mask/<parameter>``. Figure: ``pruning``.
 
     Args:
         rounds: how often is pruned.
@@ -168,10 +170,11 @@ class Pruning(MeasureCallback):
         metrics = {"pruning/density": density(module.masks) if module.masks else 1.0}
         for name, value in module.evaluate("test").items():
             metrics[f"pruning/{name.replace('/', '_')}"] = float(value)
+        cycle = len(self._steps)
         self._steps.append(module.step)
         for name, number in metrics.items():
             self._values.setdefault(name, []).append(number)
-        return metrics
+        return metrics | {f"{name}/round_{cycle}": number for name, number in metrics.items()}
 
     def finish(self, module: Learner) -> None:
         """Keep the values of all cycles and the masks; draw the loss against the density."""

@@ -4,19 +4,22 @@ import argparse
 import sys
 from collections.abc import Sequence
 from os import PathLike
+from pathlib import Path
 
+from dlexp.studies.index import write_index
 from dlexp.studies.results import read, rebuild
 from dlexp.studies.runs import NoRunsError
+from dlexp.studies.table import shown_path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Rebuild and print a folder's results; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="report.py",
-        description="Make runs.csv, summary.csv and the figures of a folder of runs anew, and print the "
-        "table. Works at any time, also while a sweep runs.",
+        description="Make the tables, verdicts, figures and report of a folder of runs anew, and print the "
+        "table. Works at any time, also while a sweep runs. Of a folder of studies: index.html.",
     )
-    parser.add_argument("folder", help="a sweep's folder, such as outputs/NAME")
+    parser.add_argument("folder", help="a sweep's folder, such as outputs/NAME, or outputs itself")
     return report(parser.parse_args(arguments).folder)
 
 
@@ -28,8 +31,9 @@ def report(folder: str | PathLike[str]) -> int:
     try:
         results = rebuild(folder)
     except NoRunsError as error:
-        print(error, file=sys.stderr)
-        return 1
+        index = write_index(Path(folder))
+        print(error if index is None else shown_path(index), file=sys.stderr if index is None else sys.stdout)
+        return int(index is None)
     except OSError as error:
         read(folder).print()
         print(f"Nothing could be written in {folder}: {error.strerror or error}.", file=sys.stderr)

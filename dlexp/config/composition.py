@@ -6,6 +6,7 @@ of the same files, so that one composition serves them all, the values set after
 """
 
 from collections.abc import Sequence
+from itertools import permutations
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -21,9 +22,9 @@ class SweepConfigLoader:
     def __init__(self, loader: ConfigLoader) -> None:
         self._loader = loader
         self._parser = OverridesParser.create()
-        self._shared: dict[tuple[tuple[str, ...], tuple[str, ...]], DictConfig] = {}
+        self._shared: dict[tuple[tuple[str, ...], tuple[str, ...]], _Shared] = {}
         self._groups: dict[str, bool] = {}
-        self._parsed: dict[str, Override] = {}
+        self._parsed: dict[str, tuple[Override, bool]] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
@@ -31,29 +32,33 @@ class SweepConfigLoader:
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """Return what the wrapped loader returns; it is valid until the next call, so copy what is to last.
 
-        Overrides of the same keys are set in the same object, one job's values over the last one's.
+        Overrides of the same keys are set in the same object, one job's values over the last one's; in its
+        hydra node only ``job.override_dirname`` and ``overrides.task`` differ then.
         """
-        parsed = [self._parse(override) for override in sweep_overrides]
-        values = [override for override in parsed if self._sets_a_value(override)]
-        others = tuple(override.input_line or "" for override in parsed if override not in values)
-        keys = tuple(sorted(override.key_or_group for override in values))
-        if (others, keys) not in self._shared:
-            self._shared[others, keys] = self._loader.load_sweep_config(master_config, list(others))
-        config = self._shared[others, keys]
+        values: list[Override] = []
+        others: list[Override] = []
+        for override, is_value in map(self._parse, sweep_overrides):
+            (values if is_value else others).append(override)
+        kind = tuple(o.input_line or "" for o in others), tuple(o.key_or_group for o in values)
+        if kind not in self._shared:
+            config = self._loader.load_sweep_config(master_config, list(kind[0]))
+            self._shared[kind] = _Shared(config, keys=kind[1])
+        shared = self._shared[kind]
         try:
-            for override in values:
-                OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
+            shared.set_values(values)
         except OmegaConfBaseException:
             # Hydra words the error, naming the override
             return self._loader.load_sweep_config(master_config, sweep_overrides)
-        _describe_overrides(config, [override for override in parsed if not override.is_hydra_override()])
-        return config
+        shared.describe([override for override, _ in map(self._parse, sweep_overrides)])
+        return shared.config
 
-    def _parse(self, override: str) -> Override:
+    def _parse(self, line: str) -> tuple[Override, bool]:
+        """Return an override, and whether it only sets the value of an existing key."""
         # A sweep says the same few things over and over, and Hydra's parser takes a millisecond for each.
-        if override not in self._parsed:
-            self._parsed[override] = self._parser.parse_override(override)
-        return self._parsed[override]
+        if line not in self._parsed:
+            override = self._parser.parse_override(line)
+            self._parsed[line] = override, self._sets_a_value(override)
+        return self._parsed[line]
 
     def _sets_a_value(self, override: Override) -> bool:
         """Whether an override only sets the value of an existing key, and so needs no other file."""
@@ -75,10 +80,38 @@ class SweepConfigLoader:
         return self._groups[key]
 
 
-def _describe_overrides(config: DictConfig, overrides: Sequence[Override]) -> None:
-    """Say in the configuration's hydra node which overrides made it, as Hydra's own composition does."""
-    job = config.hydra.job
-    naming = job.config.override_dirname
-    named = sorted(o.input_line or "" for o in overrides if o.key_or_group not in naming.exclude_keys)
-    job.override_dirname = naming.item_sep.join(named).replace("=", naming.kv_sep)
-    config.hydra.overrides.task = [override.input_line for override in overrides]
+class _Shared:
+    """One composition, which holds the values of one job after the other; all set the same keys in order."""
+
+    def __init__(self, config: DictConfig, keys: Sequence[str]) -> None:
+        self.config = config
+        self._job, self._task = config.hydra.job, config.hydra.overrides.task
+        naming = self._job.config.override_dirname
+        self._separators = naming.kv_sep, naming.item_sep
+        self._unnamed = set(naming.exclude_keys)
+        self._do_overlap = any(f"{a}.".startswith(f"{b}.") for a, b in permutations(keys, 2))
+        self._values: list[Override | None] = [None] * len(keys)
+        self._lines: list[str] = []
+
+    def set_values(self, overrides: Sequence[Override]) -> None:
+        """Set the values that differ from the last job's."""
+        for i, override in enumerate(overrides):
+            if self._do_overlap or override is not self._values[i]:
+                self._values[i] = None  # should setting it fail
+                OmegaConf.update(self.config, override.key_or_group, override.value(), merge=True)
+                self._values[i] = override
+
+    def describe(self, overrides: Sequence[Override]) -> None:
+        """Say in the hydra node which overrides made the configuration, as Hydra's own composition does."""
+        own = [override for override in overrides if not override.is_hydra_override()]
+        lines = [override.input_line or "" for override in own]
+        between, behind = self._separators
+        named = sorted(o.input_line or "" for o in own if o.key_or_group not in self._unnamed)
+        self._job.override_dirname = behind.join(named).replace("=", between)
+        if len(lines) != len(self._lines):  # of the first job
+            self.config.hydra.overrides.task = lines
+            self._task = self.config.hydra.overrides.task
+        for i, (line, last) in enumerate(zip(lines, self._lines, strict=False)):
+            if line != last:
+                self._task[i] = line
+        self._lines = lines

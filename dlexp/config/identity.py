@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,19 @@ def identity(config: Mapping[str, Any]) -> str:
     relevant = {key: value for key, value in config.items() if key not in WITHOUT_EFFECT}
     text = json.dumps(_without_none(relevant), sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def replicates_key(config: Mapping[str, Any]) -> str:
+    """Return a resolved configuration without its seeds as text: equal for replicates of one setting."""
+    return json.dumps(_without_seeds(config), sort_keys=True, default=str)
+
+
+def _without_seeds(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _without_seeds(v) for k, v in value.items() if not str(k).endswith("seed")}
+    if isinstance(value, list | tuple):
+        return [_without_seeds(v) for v in value]
+    return value
 
 
 def _without_none(value: Any) -> Any:
@@ -67,14 +81,16 @@ def run_folder_name(config: Mapping[str, Any], overrides: Sequence[str], parent:
     readable part of the name then differs, the run does not.
     """
     name = run_id(config, overrides)
-    if (parent / name / "result.json").exists():
+    if (parent / name / "result.json").exists() or not parent.is_dir():
         return name
     digest = identity(config)
-    for result in parent.glob(f"*-{digest[:8]}/result.json"):
+    for other in os.listdir(parent):
+        if not other.endswith(f"-{digest[:8]}"):
+            continue
         try:
-            stored = json.loads(result.read_text())
+            stored = json.loads((parent / other / "result.json").read_text())
         except (OSError, ValueError):
             continue
         if stored.get("identity") == digest and stored.get("status") in ("done", "diverged"):
-            return result.parent.name
+            return other
     return name

@@ -41,6 +41,19 @@ def to_plain(config: DictConfig) -> dict[str, Any]:
     return plain
 
 
+def sweep_folder(config: DictConfig, plain: dict[str, Any]) -> Path:
+    """Return the folder of a sweep's job, of which ``plain`` is known: resolving it takes milliseconds."""
+    _resolved.append((config, plain))
+    try:
+        return Path(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir))
+    finally:
+        _resolved.pop()
+
+
+_resolved: list[tuple[DictConfig, dict[str, Any]]] = []
+
+
 def _run_folder(parent: str, *, _root_: DictConfig) -> str:
+    known = [plain for config, plain in _resolved if config is _root_]
     overrides = list(_root_.hydra.overrides.task)
-    return run_folder_name(to_plain(_root_), overrides, Path(parent))
+    return run_folder_name(known[0] if known else to_plain(_root_), overrides, Path(parent))

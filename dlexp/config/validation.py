@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
+from functools import cache
 from typing import Any, get_type_hints
 
 from dlexp.config.schema import Config, TrainerConfig
@@ -11,6 +12,7 @@ ACTIVATIONS = ("relu", "tanh", "gelu", "erf", "sigmoid", "linear")
 PARAMETRIZATIONS = ("standard", "ntk", "mup")
 INITIALIZATIONS = {"standard": ("pytorch", "normal", "xavier"), "ntk": ("normal",), "mup": ("normal",)}
 LOSSES = {"regression": ("mse", "half_mse"), "classification": ("cross_entropy",)}
+CONSTRUCTED = "dlexp.models.approximants."
 OPTIMIZERS = ("sgd", "gradient_descent", "adam", "adamw")
 SCHEDULES = ("constant", "cosine", "linear")
 
@@ -32,7 +34,7 @@ def find_problems(config: Mapping[str, Any]) -> list[str]:
 
 def _unknown_keys(config: Mapping[str, Any], schema: type, prefix: str) -> Iterator[str]:
     """Find keys that the schema does not have: Hydra adds them all the same when told to with ``+``."""
-    types = get_type_hints(schema)
+    types = _types(schema)
     for key, value in config.items():
         if key not in types:
             # Lightning's Trainer has more arguments than the schema lists; the builder knows which
@@ -40,6 +42,11 @@ def _unknown_keys(config: Mapping[str, Any], schema: type, prefix: str) -> Itera
                 yield f"{prefix}{key} is not a key of the configuration; allowed: {', '.join(types)}."
         elif is_dataclass(types[key]) and isinstance(value, Mapping):
             yield from _unknown_keys(value, types[key], f"{prefix}{key}.")
+
+
+@cache
+def _types(schema: type) -> dict[str, Any]:
+    return get_type_hints(schema)
 
 
 Rule = tuple[str, Callable[[Any], bool], str]
@@ -141,6 +148,12 @@ def _model(config: Mapping[str, Any]) -> Iterator[str]:
                 f"model.readout_bias={model['readout_bias']} is not allowed: model.budget={model['budget']} "
                 "is solved for biases in all layers or none."
             )
+    precision = config["trainer"]["precision"]
+    if model["_target_"].startswith(CONSTRUCTED) and precision not in ("64-true", "64", 64):
+        yield (
+            f"trainer.precision={precision} is not allowed: the constructed network {model['_target_']} "
+            "needs 64-true."
+        )
     allowed = INITIALIZATIONS.get(model["parametrization"])
     if allowed and model["initialization"] is not None and model["initialization"] not in allowed:
         yield (

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _CUT = "A band whose interval reaches 0 ends at the lowest run."
-_MOST_MARKERS, _FEW_MARKERS = 25, 8
+_MOST_MARKERS, _FEW_MARKERS = 12, 8  # on a path, whose points are close
 _BEYOND = "Where a band leaves its panel the interval reaches farther."
 
 
@@ -23,8 +23,8 @@ _BEYOND = "Where a band leaves its panel the interval reaches farther."
 class Series:
     """What a line shows: at each position, increasing, the replicates of a quantity called `name`.
 
-    Positions without replicates are left out. `runs` are the single runs' positions and values where these are
-    lines of their own, not dots at the positions.
+    Positions without replicates are left out. `runs` are the single runs' positions and values where these
+    are lines of their own, not dots at the positions.
     """
 
     label: str
@@ -72,6 +72,7 @@ def draw_series(
     *,
     joined: bool = True,
     detailed: bool = True,
+    beside: float = 0.08,
 ) -> set[str]:
     """Draw a series in a style (keywords of ``plot``); return what a note has to explain.
 
@@ -79,6 +80,7 @@ def draw_series(
         scale: of the y axis.
         joined: as a line with a band, else as markers with bars.
         detailed: with intervals and single runs.
+        beside: how far to the right of bars single runs are.
     """
     points = series.points
     x = [position for position, _, _ in points]
@@ -86,10 +88,10 @@ def draw_series(
     colour = style["color"]
     notes = _draw_intervals(axes, points, scale, colour, joined=joined) if detailed else set()
     if detailed:
-        _draw_runs(axes, series, scale, colour, beside=0.0 if joined else 0.08)
+        _draw_runs(axes, series, scale, colour, beside=0.0 if joined else beside)
     is_low = [scale.kind == "log" and found.mean < scale.floor for _, found, _ in points]
     shown = [i for i, low in enumerate(is_low) if not low]
-    if len(shown) > _MOST_MARKERS:
+    if series.runs and len(shown) > _MOST_MARKERS:
         shown = shown[:: len(shown) // _FEW_MARKERS]
     axes.plot(
         x,
@@ -158,9 +160,7 @@ def set_vertical(axes: "Axes", scale: Scale, lines: Sequence[Line], metric: str)
     return set_limits(axes, scale, [_series(line, metric) for line in lines])
 
 
-def set_limits(
-    axes: "Axes", scale: Scale, series: Sequence[Series], marks: Sequence[float] = ()
-) -> set[str]:
+def set_limits(axes: "Axes", scale: Scale, series: Sequence[Series], marks: Sequence[float] = ()) -> set[str]:
     """Set the y axis to hold every run and mark, and of wide intervals as much as leaves the runs readable.
 
     Returns what a note has to explain.

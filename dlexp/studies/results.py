@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlexp.files import write_atomically
-from dlexp.studies.claims import Finding, claims_json, judge
 from dlexp.studies.runs import as_table, read_runs
 from dlexp.studies.study import Study, read_study
 from dlexp.studies.summary import Summary, runs_table, summarize, summary_table
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     import pandas
     from rich.console import Console
 
+    from dlexp.studies.claims import Finding
     from dlexp.studies.report import Figure
 
 _LOCK_TIMEOUT_S = 300
@@ -35,7 +35,7 @@ class Results:
     folder: Path
     settings: Summary
     study: Study | None = None
-    findings: Sequence[Finding] = ()
+    findings: "Sequence[Finding]" = ()
     files: list[Path] = field(default_factory=list)  # none if only read
 
     @property
@@ -54,14 +54,16 @@ class Results:
         return [path for path in self.files if path.suffix == ".png"]
 
     def print(self, console: "Console | None" = None) -> None:
-        """Print the table, the verdicts, where the files are, what to type next, each run that is not done."""
+        """Print the table, the verdicts, the files, what to type next, and last each run that is not done."""
         from rich.console import Console
 
         console = console or Console()
         print_table(self.settings, console, self.study.metrics if self.study else ())
         print_findings(self.findings, console)
         shown = (".csv", ".png", ".html")
-        places = [shown_path(path) for path in self.files if path.suffix in shown or path.name == "claims.json"]
+        places = [
+            shown_path(path) for path in self.files if path.suffix in shown or path.name == "claims.json"
+        ]
         if places:
             console.print("\n".join(places), style="dim", markup=False, highlight=False, soft_wrap=True)
         command = tensorboard_command(self.folder)
@@ -78,15 +80,19 @@ def read(folder: str | PathLike[str]) -> Results:
     folder = Path(folder)
     runs = read_runs(folder)
     study = read_study(folder)
-    findings = judge(study.parsed_claims, runs) if study else ()
+    findings: Sequence[Finding] = ()
+    if study is not None:
+        from dlexp.studies.claims import judge
+
+        findings = judge(study.parsed_claims, runs)
     return Results(folder, summarize(runs), study, findings)
 
 
 def rebuild(folder: str | PathLike[str]) -> Results:
     """Make everything that follows from a folder's runs anew; at any time, also while a sweep runs.
 
-    Writes ``runs.csv``, ``summary.csv``, ``claims.json`` (of a study), ``figures/*.{png,svg}`` (a study's own,
-    else each metric against each swept key), one TensorBoard events file with the figures, and
+    Writes ``runs.csv``, ``summary.csv``, ``claims.json`` (of a study), ``figures/*.{png,svg}`` (a study's
+    own, else the losses against each swept key), one TensorBoard events file with the figures, and
     ``report.html``. Each file is replaced whole; a second process waits for the first.
 
     Raises:
@@ -110,6 +116,8 @@ def rebuild(folder: str | PathLike[str]) -> Results:
             write_atomically(folder / "summary.csv", summary_table(settings).to_csv(index=False)),
         ]
         if study:
+            from dlexp.studies.claims import claims_json
+
             files.append(write_atomically(folder / "claims.json", claims_json(results.findings)))
         figures = _write_figures(results)
         paths = [figure.path for figure in figures]

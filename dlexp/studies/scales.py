@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LOG_FROM_DECADES = 1.5
 # A loss at the level of round-off says 'fitted exactly'; drawn in full it would take the axis from all else.
 DECADES_SHOWN = 8
-_MOST_TICKS = 12
+_MOST_TICKS = 20
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def decades(values: Iterable[float]) -> float:
 
 
 def horizontal_scale(values: Sequence[float], wanted: str | None = None) -> Scale:
-    """Return the scale for a swept setting's values, or the one `wanted` (log, linear) as far as they allow."""
+    """Return the scale for a setting's values, or the one `wanted` (log, linear) as far as they allow it."""
     wanted = wanted or ("log" if decades(values) > LOG_FROM_DECADES else "linear")
     if wanted == "linear" or min(values) < 0 or max(values) == 0:
         return Scale("linear")
@@ -91,7 +91,7 @@ def set_horizontal_limits(axes: "Axes", scale: Scale, values: Sequence[float]) -
 
 
 def set_value_ticks(axes: "Axes", values: Sequence[float], room: float) -> None:
-    """Put the x axis' ticks at the values, unless they are many, as far as `room` (inches) holds their labels."""
+    """Put the ticks of the x axis at the values, unless they are many, where `room` (inches) holds them."""
     from matplotlib.ticker import FixedLocator, NullLocator
 
     values = sorted(set(values))

@@ -4,11 +4,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlexp.files import write_atomically
-from dlexp.studies.claims import Claim, ClaimError, parse_claims
-from dlexp.studies.drawings import Drawing, DrawingError, parse_figures
+
+if TYPE_CHECKING:
+    from dlexp.studies.claims import Claim
+    from dlexp.studies.drawings import Drawing
 
 FILE = "study.json"
 _KEYS = {
@@ -42,13 +44,17 @@ class Study:
     sources: tuple[str, ...] = ()
 
     @property
-    def parsed_claims(self) -> tuple[Claim, ...]:
+    def parsed_claims(self) -> "tuple[Claim, ...]":
         """The claims, checked."""
+        from dlexp.studies.claims import parse_claims
+
         return parse_claims(self.claims)
 
     @property
-    def drawings(self) -> tuple[Drawing, ...]:
+    def drawings(self) -> "tuple[Drawing, ...]":
         """The figures, checked."""
+        from dlexp.studies.drawings import parse_figures
+
         return parse_figures(self.figures)
 
     def write(self, folder: Path) -> None:
@@ -58,6 +64,9 @@ class Study:
 
 def find_study_problems(node: Mapping[str, Any]) -> list[str]:
     """Return one sentence for each thing wrong in a ``study`` node."""
+    from dlexp.studies.claims import ClaimError, parse_claims
+    from dlexp.studies.drawings import DrawingError, parse_figures
+
     problems = []
     for key, value in node.items():
         if key not in _KEYS:
@@ -92,7 +101,10 @@ def make_study(node: Mapping[str, Any], *, name: str, command: str, fast: bool) 
         command=command,
         fast=fast,
         arms=dict(node.get("arms") or {}),
-        **{key: tuple(node.get(key) or ()) for key in ("metrics", "claims", "figures", "sources")},
+        metrics=tuple(node.get("metrics") or ()),
+        claims=tuple(node.get("claims") or ()),
+        figures=tuple(node.get("figures") or ()),
+        sources=tuple(node.get("sources") or ()),
     )
 
 

@@ -112,6 +112,19 @@ def summarize(runs: Sequence[Run]) -> Summary:
     return Summary(keys, _swept(runs, keys), tuple(metrics), settings, unplaced)
 
 
+def by_arm(summary: Summary) -> dict[str | None, Summary]:
+    """Return each arm's runs as a summary of their own, in which only what the arm sweeps varies.
+
+    Without arms there is one entry, None: the summary as it is.
+    """
+    if "arm" not in summary.keys:
+        return {None: summary}
+    arms: dict[str | None, list[Run]] = {}
+    for run in summary.runs:
+        arms.setdefault(run.config.get("arm"), []).append(run)
+    return {arm: summarize(runs) for arm, runs in arms.items()}
+
+
 def varying_keys(runs: Sequence[Run]) -> tuple[str, ...]:
     """Return the keys of the configuration that differ between runs, seeds apart; overridden ones come first.
 

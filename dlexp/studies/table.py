@@ -7,45 +7,53 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlexp.studies.claims import Finding
 from dlexp.studies.names import estimate_text, metric_name, setting_names, value_text, value_texts
 from dlexp.studies.runs import DONE, Run
-from dlexp.studies.summary import Setting, Summary
+from dlexp.studies.summary import Setting, Summary, by_arm
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from dlexp.studies.claims import Finding
+
 _MOST_ROWS = 60
+_FEWEST_ROWS = 12  # of an arm, however many there are
 _SHOWN_METRICS = ("test/loss", "test/error", "train/loss", "train/error")
 
 
 def print_table(summary: Summary, console: "Console", first_metrics: Sequence[str] = ()) -> None:
     """Print a row a setting: the swept keys, the replicates, mean and half-width of the 95 % interval.
 
-    As many metrics are shown as fit beside each other: ``first_metrics``, or the losses and errors.
+    As many metrics are shown as fit beside each other: ``first_metrics``, or the losses and errors. Each arm
+    of a study has a table of its own.
     """
     if not summary.settings:
         return
-    wanted = first_metrics or _SHOWN_METRICS
-    metrics = [name for name in wanted if name in summary.metrics] or list(summary.metrics[:3])
-    table = _table(summary, metrics, console.encoding)
-    while len(metrics) > 1 and _full_width(table, console) > console.width:
-        metrics = metrics[:-1]
-        table = _table(summary, metrics, console.encoding)
-    console.print(table)
+    arms = by_arm(summary)
+    for arm, part in arms.items():
+        most_rows = max(_FEWEST_ROWS, _MOST_ROWS // len(arms))
+        wanted = first_metrics or _SHOWN_METRICS
+        metrics = [name for name in wanted if name in part.metrics] or list(part.metrics[:3])
+        table = _table(part, metrics, console.encoding, most_rows)
+        while len(metrics) > 1 and _full_width(table, console) > console.width:
+            metrics = metrics[:-1]
+            table = _table(part, metrics, console.encoding, most_rows)
+        if arm is not None:
+            console.print(f"\n{arm}", style="bold", highlight=False)
+        console.print(table)
+        left_out = len(part.settings) - most_rows
+        if left_out > 0:
+            console.print(f"{left_out} more settings are in summary.csv.", highlight=False)
     if any(len(setting.done) > 1 for setting in summary.settings):
         console.print("Mean and half-width of its 95 % interval over n runs.", highlight=False)
-    left_out = len(summary.settings) - _MOST_ROWS
-    if left_out > 0:
-        console.print(f"{left_out} more settings are in summary.csv.", highlight=False)
 
 
 def _full_width(table: "Table", console: "Console") -> int:
     return console.measure(table, options=console.options.update(max_width=10_000)).maximum
 
 
-def _table(summary: Summary, metrics: list[str], encoding: str) -> "Table":
+def _table(summary: Summary, metrics: list[str], encoding: str, most_rows: int) -> "Table":
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -60,7 +68,7 @@ def _table(summary: Summary, metrics: list[str], encoding: str) -> "Table":
     for metric in metrics:
         table.add_column(metric_name(metric), justify="right", overflow="fold")
     columns = [value_texts([setting.values[key] for setting in summary.settings]) for key in summary.swept]
-    for i, setting in enumerate(summary.settings[:_MOST_ROWS]):
+    for i, setting in enumerate(summary.settings[:most_rows]):
         cells = [column[i] for column in columns]
         cells.append(str(len(setting.done)))
         if any_failed:
@@ -78,25 +86,28 @@ def _estimate(setting: Setting, metric: str, encoding: str) -> str:
 _STYLES = {"supported": "green", "not supported": "red", "inconclusive": "yellow"}
 
 
-def print_findings(findings: Sequence[Finding], console: "Console") -> None:
+def print_findings(findings: "Sequence[Finding]", console: "Console") -> None:
     """Print for each claim its verdict, what was found, and why; the claims first, then their controls."""
+    if not findings:
+        return
+    from rich.table import Table
     from rich.text import Text
 
-    for is_control in (False, True):
-        for finding in findings:
-            if finding.is_control == is_control:
-                line = Text()
-                line.append(f"{finding.verdict:<14}", style=f"bold {_STYLES[finding.verdict]}")
-                line.append(f"{'control: ' if is_control else ''}{finding.text}")
-                console.print(line, highlight=False)
-                console.print(Text(f"{'':14}{finding.statistic}: {_found(finding)}{finding.reason}", "dim"))
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    for finding in sorted(findings, key=lambda finding: finding.is_control):
+        verdict = Text(finding.verdict, f"bold {_STYLES[finding.verdict]}")
+        text = Text(f"Control: {finding.text}" if finding.is_control else finding.text)
+        grid.add_row(verdict, text.append(f"\n{_found(finding)}{finding.reason}", "dim"))
+    console.print(grid)
 
 
-def _found(finding: Finding) -> str:
+def _found(finding: "Finding") -> str:
     if math.isnan(finding.estimate):
         return ""
     low, high = value_text(finding.low), value_text(finding.high)
-    return f"{value_text(finding.estimate)} [{low}, {high}], n = {finding.n}. "
+    return f"{value_text(finding.estimate)} [{low}, {high}] over {finding.n} seeds. "
 
 
 def print_unfinished(runs: list[Run], console: "Console") -> None:

@@ -56,8 +56,8 @@ def expand_arm(
 ) -> list[list[str]]:
     """Return the overrides of each job of one arm: the product of what is swept.
 
-    Of a key's values the last given counts: ``common`` (all arms), the arm's ``own``, ``fast``, then the command
-    line. But what an arm fixes to one value is what makes it that arm, and the command line leaves it.
+    Of a key's values the last given counts: ``common`` (all arms), the arm's ``own``, ``fast``, then the
+    command line. But what an arm fixes to one value is what makes it that arm: the command line leaves it.
 
     Raises ``ArmError`` for a continuous range (``interval(0,1)``), which has no list of values.
     """

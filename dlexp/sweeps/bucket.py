@@ -1,13 +1,14 @@
-"""The members that share one stack, with their data and batches stacked beside them."""
+"""Networks that share one stack, with their data and batches stacked beside them."""
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlexp.sweeps.member import Member
 from dlexp.sweeps.stack import Stack
+from dlexp.training.learner import Trainee
 from dlexp.training.losses import ERRORS
 
 
@@ -21,44 +22,49 @@ def member_losses(loss: str, outputs: Tensor, targets: Tensor) -> Tensor:
     return 0.5 * mean if loss == "half_mse" else mean
 
 
-class Bucket(nn.Module):
-    """Members of about the same width, their data and their batches."""
+def sum_of_losses(loss: str, outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the sum of :func:`member_losses`, at a third of the operations."""
+    if loss == "cross_entropy":
+        entropy = F.cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="sum")
+        return entropy / targets.shape[1]
+    factor = 0.5 if loss == "half_mse" else 1.0
+    return F.mse_loss(outputs, targets, reduction="sum") * (factor / outputs[0].numel())
 
-    def __init__(self, members: Sequence[Member]) -> None:
-        super().__init__()
-        self.members = list(members)
-        self.stack = Stack([member.network for member in members])
-        self.loss = members[0].loss_name
-        self.order = members[0].order
-        self.data: dict[str, tuple[Tensor, Tensor]] = {}
-        self.masks: list[tuple[Tensor, Tensor]] = []
-        self._epoch: list[tuple[Tensor, Tensor]] = []
 
-    def place(self) -> None:
-        """Stack the members' data, which lies on the training device; make the members views."""
-        self.stack.adopt()
-        for split in ("train", "test"):
-            x, y = (
-                torch.stack([getattr(member.tensors, f"{name}_{split}") for member in self.members])
-                for name in ("x", "y")
-            )
-            self.data[split] = (x, y)
+class Bucket:
+    """Networks of about the same width, their data and their batches."""
+
+    def __init__(self, trainees: Sequence[Trainee]) -> None:
+        self.trainees = list(trainees)
+        self.stack = Stack([cast(nn.Sequential, trainee.network) for trainee in trainees])
+        self.loss = trainees[0].loss_name
+        self.order = trainees[0].order
+        self.data: dict[str, tuple[Tensor, Tensor]] = {
+            split: (self._stacked(f"x_{split}"), self._stacked(f"y_{split}")) for split in ("train", "test")
+        }
         self._epoch = [self.data["train"]]
+        self.masks: list[tuple[Tensor, Tensor]] = []
+        self.take_masks()
+
+    def _stacked(self, name: str) -> Tensor:
+        return torch.stack([getattr(trainee.tensors, name) for trainee in self.trainees])
 
     def shuffle(self, permutations: Mapping[int, Tensor]) -> None:
         """Gather the batches of an epoch, given the permutation (n,) of each order seed."""
-        rows = torch.stack([permutations[member.order.seed] for member in self.members])
-        x, y = self.data["train"]
-        which = torch.arange(len(rows), device=x.device)[:, None]
-        size = self.order.batch_size
-        x_batches, y_batches = x[which, rows].split(size, dim=1), y[which, rows].split(size, dim=1)
-        self._epoch = list(zip(x_batches, y_batches, strict=True))
+        rows = torch.stack([permutations[trainee.order.seed] for trainee in self.trainees])
+        count, n = rows.shape
+        rows = (rows + n * torch.arange(count, device=rows.device)[:, None]).flatten()
+        # One gather an epoch: its batches are views.
+        x, y = (
+            whole.flatten(0, 1).index_select(0, rows).view(whole.shape).split(self.order.batch_size, dim=1)
+            for whole in self.data["train"]
+        )
+        self._epoch = list(zip(x, y, strict=True))
 
     def total_loss(self, index: int) -> Tensor:
         """Return the sum of the members' losses on batch ``index`` of the epoch; gradients stay apart."""
         x, y = self._epoch[index]
-        losses = member_losses(self.loss, self.stack(x), y)
-        return losses.sum()
+        return sum_of_losses(self.loss, self.stack(x), y)
 
     @torch.no_grad()
     def evaluate(self, split: str) -> dict[str, Tensor]:
@@ -74,7 +80,7 @@ class Bucket(nn.Module):
     @torch.no_grad()
     def weight_norms(self) -> Tensor:
         """Return the norm (M,) of each member's parameters; padding is 0 and adds nothing."""
-        norms = [torch.linalg.vector_norm(p.flatten(1), dim=1) for p in self.stack.parameters()]
+        norms = [torch.linalg.vector_norm(p.flatten(1), dim=1) for p in self.stack.parameters.values()]
         norm: Tensor = torch.linalg.vector_norm(torch.stack(norms), dim=0)
         return norm
 
@@ -82,12 +88,11 @@ class Bucket(nn.Module):
     def take_masks(self) -> None:
         """Stack the masks that the members now have."""
         self.masks = []
-        for name, _ in self.members[0].network.named_parameters():
-            if any(name in member.masks for member in self.members):
-                parameter = self.stack.parameter_of(name)
+        for name, parameter in self.stack.parameters.items():
+            if any(name in trainee.masks for trainee in self.trainees):
                 mask = torch.ones_like(parameter)
-                for position, member in enumerate(self.members):
-                    if name in member.masks:
-                        own = member.masks[name]
-                        mask[position][tuple(slice(size) for size in own.shape)] = own.to(mask.dtype)
+                for position, trainee in enumerate(self.trainees):
+                    if name in trainee.masks:
+                        own = self.stack.view_of_member(position, name, mask[position])
+                        own.copy_(trainee.masks[name])
                 self.masks.append((parameter.data, mask))

@@ -1,15 +1,22 @@
 """Which members share a stack: little padding against few products."""
 
+import json
 from collections.abc import Sequence
+from itertools import groupby
+from typing import TypeVar
 
-# The fixed cost of one more stack in a training step, in multiplications of one member-row: measured with
-# `python scripts/bench.py --only buckets` on one core.
-STACK_OVERHEAD = 1_600_000.0
+from torch import nn
+
+from dlexp.training.learner import Trainee
+
+# The fixed cost of one more stacked layer in a training step, in multiplications of one member-row: measured
+# with `python scripts/bench.py --only buckets` on one core.
+LAYER_OVERHEAD = 800_000.0
+
+AnyTrainee = TypeVar("AnyTrainee", bound=Trainee)
 
 
-def choose_buckets(
-    costs: Sequence[tuple[int, int]], rows: int, overhead: float = STACK_OVERHEAD
-) -> list[list[int]]:
+def choose_buckets(costs: Sequence[tuple[int, int]], rows: int, overhead: float) -> list[list[int]]:
     """Partition widths into consecutive buckets, each padded to its widest, at the least total cost.
 
     A bucket costs ``overhead`` plus (members in it) x (parameters of its widest member) x ``rows``; the best
@@ -18,6 +25,7 @@ def choose_buckets(
     Args:
         costs: for each distinct network size, in ascending order: (number of members, parameters of one).
         rows: of a batch.
+        overhead: of a bucket, in the same unit.
 
     Returns:
         The indices into ``costs`` of each bucket.
@@ -31,3 +39,31 @@ def choose_buckets(
             candidates.append((price, [*best[start][1], list(range(start, stop))]))
         best.append(min(candidates, key=lambda candidate: candidate[0]))
     return best[-1][1]
+
+
+def partition(
+    trainees: Sequence[AnyTrainee], layer_overhead: float = LAYER_OVERHEAD
+) -> list[list[AnyTrainee]]:
+    """Return the members of each bucket: of about the same size, those of like settings together."""
+    by_size = sorted(trainees, key=lambda trainee: (sum(_sizes(trainee)), _sizes(trainee)))
+    alike = [list(same) for _, same in groupby(by_size, key=lambda trainee: sum(_sizes(trainee)))]
+    costs = [(len(same), sum(_sizes(same[0]))) for same in alike]
+    overhead = layer_overhead * len(_sizes(trainees[0]))
+    chosen = choose_buckets(costs, trainees[0].order.batch_size, overhead)
+    buckets = [[trainee for index in indices for trainee in alike[index]] for indices in chosen]
+    return [sorted(bucket, key=lambda trainee: json.dumps(trainee.optimizer_settings)) for bucket in buckets]
+
+
+def step_cost(buckets: Sequence[Sequence[Trainee]]) -> float:
+    """Return what one training step of buckets costs, in the unit of ``LAYER_OVERHEAD``."""
+    rows = buckets[0][0].order.batch_size
+    overhead = LAYER_OVERHEAD * len(_sizes(buckets[0][0]))
+    return sum(
+        overhead + len(bucket) * max(sum(_sizes(trainee)) for trainee in bucket) * rows for bucket in buckets
+    )
+
+
+def _sizes(trainee: Trainee) -> tuple[int, ...]:
+    """Return the number of weights of each layer."""
+    modules = trainee.network.modules()
+    return tuple(m.out_features * m.in_features for m in modules if isinstance(m, nn.Linear))

@@ -1,6 +1,6 @@
 """A sweep's jobs: composed and checked together, before the first one starts."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +8,10 @@ from typing import Any
 
 from hydra.core.utils import filter_overrides, setup_globals
 from hydra.types import HydraContext
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
-from dlexp.config.identity import identity
-from dlexp.config.resolve import to_plain
+from dlexp.config.identity import identity, replicates_key
+from dlexp.config.resolve import sweep_folder, to_plain
 from dlexp.config.validation import find_problems
 from dlexp.sweeps import session
 from dlexp.training.job import finished_result
@@ -34,8 +34,9 @@ def compose(
 ) -> DictConfig:
     """Return Hydra's configuration of one job; it is valid until the next one is composed."""
     config = hydra_context.config_loader.load_sweep_config(sweep_config, list(overrides))
-    with open_dict(config):
-        config.hydra.job.id = config.hydra.job.num = index
+    job = config.hydra.job
+    job.id = job.num = index
+    if config.study:
         config.study = {}  # it asks about the sweep, whose folder keeps it
     return config
 
@@ -55,18 +56,30 @@ def compose_jobs(
     jobs = []
     for index, (overrides, label) in enumerate(zip(job_overrides, labels, strict=True), initial_job_index):
         config = compose(hydra_context, sweep_config, overrides, index)
-        folder = Path(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir))
         plain = to_plain(config)
+        folder = sweep_folder(config, plain)
         jobs.append(SweepJob(index, list(overrides), plain, identity(plain), folder, label))
     problems = Counter(problem for job in jobs for problem in find_problems(job.plain))
     if not problems:
         unfinished = [job.plain for job in jobs if finished_result(job.plain, job.folder) is None]
         if unfinished:
-            from dlexp.training.build import find_build_problems  # takes seconds: it imports torch
-
-            problems = Counter(problem for config in unfinished for problem in find_build_problems(config))
+            problems = _build_problems(unfinished)
     session.refuse([f"{problem} ({count} of {len(jobs)} jobs)" for problem, count in problems.items()])
     return jobs
+
+
+def _build_problems(configs: Sequence[dict[str, Any]]) -> Counter[str]:
+    """Return what cannot be made of the configurations; replicates are of one making."""
+    from dlexp.training.build import find_build_problems  # takes seconds: it imports torch
+
+    alike: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for config in configs:
+        alike[replicates_key(config)].append(config)
+    problems: Counter[str] = Counter()
+    for replicates in alike.values():
+        for problem in find_build_problems(replicates[0]):
+            problems[problem] += len(replicates)
+    return problems
 
 
 def swept_labels(job_overrides: Sequence[Sequence[str]]) -> list[str]:

@@ -9,7 +9,7 @@ from torch import nn
 from dlexp.data.batches import BatchOrder
 from dlexp.data.datamodule import Tensors
 from dlexp.training.evaluation import Convergence
-from dlexp.training.learner import Learner
+from dlexp.training.learner import Follower, Learner, OptimizerState
 from dlexp.training.losses import LOSSES
 from dlexp.training.plan import Plan
 from dlexp.training.recorder import Recorder
@@ -28,8 +28,8 @@ class Member(Learner):
         convergence: when it is done.
         callbacks: its own, called with the member in place of the LightningModule.
 
-    The stack sets ``current_step``, which tells its step, and ``forget`` and ``remember``, which ask it to
-    reset or to copy what its optimizer knows of this member.
+    The stack sets ``current_step``, which tells its step, ``forget`` and ``remember``, which ask it to reset
+    or to copy what its optimizer knows of this member, and ``join``, which asks it to train a follower too.
     """
 
     def __init__(
@@ -60,7 +60,8 @@ class Member(Learner):
         self.is_active = True
         self.current_step: Callable[[], int] = lambda: 0
         self.forget: Callable[[Member], None] = lambda member: None
-        self.remember: Callable[[Member], dict[str, dict[str, Any]]] = lambda member: {}
+        self.remember: Callable[[Member], OptimizerState] = lambda member: {}
+        self.join: Callable[[Follower, Member], None] = lambda follower, member: None
 
     @property
     def step(self) -> int:
@@ -78,7 +79,7 @@ class Member(Learner):
         settings: Mapping[str, Any] = self.settings["network"]
         return settings
 
-    def optimizer_state(self) -> dict[str, dict[str, Any]]:
+    def optimizer_state(self) -> OptimizerState:
         """Return a copy of what the optimizer remembers of each parameter (moments, steps), by name."""
         return self.remember(self)
 
@@ -86,7 +87,12 @@ class Member(Learner):
         """Let the optimizer go on as if it had not taken a step."""
         self.forget(self)
 
+    def take_along(self, follower: Follower) -> None:
+        """Let the stack train a network beside this one."""
+        self.join(follower, self)
+
     def place(self, tensors: Tensors) -> None:
-        """Take the data on the training device."""
+        """Take the data on the training device, and move the network there."""
+        self.network.to(tensors.x_train)
         self.tensors = tensors
         self.batches = Batches(tensors.x_train, tensors.y_train, self.order)

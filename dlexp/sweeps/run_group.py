@@ -39,7 +39,8 @@ def run_group(jobs: Sequence[GroupJob], report: Report | None = None) -> list[Re
     for identity, trained in train_group([job.plain for job in jobs], report).items():
         ahead.leave(identity, trained)
     try:
-        return [_run(job) for job in jobs]
+        with _info_logged():
+            return [_run(job) for job in jobs]
     finally:
         ahead.forget()
 
@@ -60,12 +61,24 @@ def job_log(folder: Path) -> Iterator[None]:
     handler = logging.FileHandler(folder / "train.log")
     handler.setFormatter(logging.Formatter(LOG_FORMAT))
     root = logging.getLogger()
+    with _info_logged():
+        root.addHandler(handler)
+        try:
+            yield
+        finally:
+            root.removeHandler(handler)
+            handler.close()
+
+
+@contextlib.contextmanager
+def _info_logged() -> Iterator[None]:
+    """Let the root logger pass on what is logged at INFO; a change of level takes all loggers' time."""
+    root = logging.getLogger()
     level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
+    if level != logging.INFO:
+        root.setLevel(logging.INFO)
     try:
         yield
     finally:
-        root.setLevel(level)
-        root.removeHandler(handler)
-        handler.close()
+        if level != logging.INFO:
+            root.setLevel(level)

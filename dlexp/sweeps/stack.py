@@ -1,7 +1,7 @@
 """Many small networks as one: their weights in zero-padded stacks, a forward pass of batched products."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from dlexp.models.layers import ScaledLinear
 
 
-class Stack(nn.Module):
+class Stack:
     """Networks of the same depth and activation, trained as one; each is a view into the stack.
 
-    Layer l of M members is one weight (M, out_l, in_l), as wide as the widest member and zero outside each.
+    Layer l of M members is one weight of M matrices, as wide as the widest member and zero outside each.
     Padded weights receive no gradient if the padded units are 0; where phi(0) != 0 a mask makes them so. They
     then stay 0 under SGD, Adam and weight decay, and every member computes what it would compute alone.
 
@@ -21,87 +21,106 @@ class Stack(nn.Module):
 
     Args:
         members: chains of :class:`ScaledLinear` and activations (:func:`is_stackable`), alike but for widths
-            and multipliers.
+            and multipliers, on one device.
+
+    Attributes:
+        parameters: by the name that the parameter has in each member, stacked (M, ...). The matrices of some
+            layers lie transposed in them; :meth:`view_of_member` knows which.
     """
 
     def __init__(self, members: Sequence[nn.Sequential]) -> None:
-        super().__init__()
-        self.members = list(members)  # a plain list: their parameters are the stack's, not further ones
-        chains = [_linear_layers(member) for member in members]
-        self.activations = nn.ModuleList(
-            module for module in members[0] if not isinstance(module, ScaledLinear)
-        )
-        self.weights = nn.ParameterList()
-        self.biases = nn.ParameterList()
-        self._scales: list[tuple[list[float], list[float]]] = []
-        self._widths: list[list[int]] = []
-        self._bias_index: list[int | None] = []
-        for layers in zip(*chains, strict=True):
-            self.weights.append(_stack_parameters([layer.weight for layer in layers]))
-            self._bias_index.append(None if layers[0].bias is None else len(self.biases))
+        self.members = list(members)
+        activations = [module for module in members[0] if not isinstance(module, ScaledLinear)]
+        # Nobody needs what a ReLU was given: one copy less of the largest tensors.
+        self.activations = [nn.ReLU(inplace=True) if type(m) is nn.ReLU else m for m in activations]
+        self.parameters: dict[str, nn.Parameter] = {}
+        self._is_transposed: dict[str, bool] = {}
+        self._scales: list[tuple[Tensor | None, Tensor | None]] = []
+        self._masks: list[Tensor | None] = []
+        names = [name for name, module in members[0].named_children() if isinstance(module, ScaledLinear)]
+        for index, name in enumerate(names):
+            layers = [_layer(member, name) for member in members]
+            weights = [layer.weight for layer in layers]
+            # The larger of its two sizes comes last: the products of a step are fastest along it.
+            is_wide = max(w.shape[0] for w in weights) > max(w.shape[1] for w in weights)
+            self._is_transposed[name] = is_wide
+            self.parameters[f"{name}.weight"] = _pad([w.mT for w in weights] if is_wide else weights)
             if layers[0].bias is not None:
-                self.biases.append(_stack_parameters([layer.bias for layer in layers]))
+                self.parameters[f"{name}.bias"] = _pad([layer.bias for layer in layers])
+            like = weights[0]
             self._scales.append(
-                ([layer.weight_scale for layer in layers], [layer.bias_scale for layer in layers])
+                (
+                    _scale_tensor([layer.weight_scale for layer in layers], like),
+                    _scale_tensor([layer.bias_scale for layer in layers], like),
+                )
             )
-            self._widths.append([layer.out_features for layer in layers])
-        self.adopt()
+            is_last = index == len(names) - 1
+            self._masks.append(None if is_last else _mask(layers, self.activations[index], like))
+        for position, member in enumerate(members):
+            for parameter_name, own in member.named_parameters():
+                whole = self.parameters[parameter_name].data
+                own.data = self.view_of_member(position, parameter_name, whole[position])
 
     def __len__(self) -> int:
         return len(self.members)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor) -> Tensor:
         """Map (M, B, input_dim), a batch for each member, to outputs (M, B, output_dim)."""
-        last = len(self.weights) - 1
-        for index, weight in enumerate(self.weights):
-            weight_scale, bias_scale, mask = self._constants[index]
-            scaled = weight if weight_scale is None else weight_scale[:, None, None] * weight
-            position = self._bias_index[index]
-            if position is not None:
-                bias = self.biases[position]
-                bias = bias if bias_scale is None else bias_scale[:, None] * bias
-                x = torch.baddbmm(bias.unsqueeze(1), x, scaled.mT)
-            else:
-                x = torch.bmm(x, scaled.mT)
-            if index < last:
+        for index, (name, is_transposed) in enumerate(self._is_transposed.items()):
+            weight_scale, bias_scale = self._scales[index]
+            weight: Tensor = self.parameters[f"{name}.weight"]
+            weight = weight if weight_scale is None else weight_scale[:, None, None] * weight
+            bias: Tensor | None = self.parameters.get(f"{name}.bias")
+            bias = bias if bias is None or bias_scale is None else bias_scale[:, None] * bias
+            x = _BatchedLinear.apply(x, weight, bias, is_transposed)
+            if index < len(self.activations):
                 x = self.activations[index](x)
+                mask = self._masks[index]
                 x = x if mask is None else x * mask
         return x
 
-    def parameter_of(self, name: str) -> nn.Parameter:
-        """Return the stacked parameter (M, ...) that holds a member's parameter ``name``."""
+    def view_of_member(self, position: int, name: str, padded: Tensor) -> Tensor:
+        """Return the part without padding, as a view in the shape of the member's parameter ``name``.
+
+        Args:
+            position: of the member.
+            name: of its parameter.
+            padded: its part of the stacked parameter, or of what goes with that (a gradient, a moment).
+        """
         layer_name, _, kind = name.rpartition(".")
-        names = [n for n, m in self.members[0].named_children() if isinstance(m, ScaledLinear)]
-        index = names.index(layer_name)
-        if kind == "weight":
-            return cast(nn.Parameter, self.weights[index])
-        position = self._bias_index[index]
-        assert position is not None
-        return cast(nn.Parameter, self.biases[position])
+        padded = padded.mT if kind == "weight" and self._is_transposed[layer_name] else padded
+        shape = self.members[position].get_parameter(name).shape
+        return padded[tuple(slice(size) for size in shape)]
 
-    def adopt(self) -> None:
-        """Make the members views into the stack and the constants tensors, wherever the stack now is."""
-        for position, member in enumerate(self.members):
-            biases = iter(self.biases)
-            for layer, weight in zip(_linear_layers(member), self.weights, strict=True):
-                layer.weight.data = weight.data[position, : layer.out_features, : layer.in_features]
-                if layer.bias is not None:
-                    layer.bias.data = next(biases).data[position, : layer.out_features]
-        like = self.weights[0]
-        self._constants = [
-            (_scale_tensor(weight_scales, like), _scale_tensor(bias_scales, like), self._mask(index))
-            for index, (weight_scales, bias_scales) in enumerate(self._scales)
-        ]
 
-    def _mask(self, index: int) -> Tensor | None:
-        """Return what keeps padded units at 0, (M, 1, width), or None where they are 0 by themselves."""
-        widths, like = self._widths[index], self.weights[0]
-        if index == len(self.activations) or min(widths) == max(widths):
-            return None
-        if self.activations[index](like.new_zeros(())).item() == 0:
-            return None
-        units = torch.arange(max(widths)) < torch.tensor(widths)[:, None]
-        return units[:, None, :].to(like)
+class _BatchedLinear(torch.autograd.Function):
+    """``x W^T + b`` for every member: x (M, B, in), W (M, out, in) or transposed (M, in, out), b (M, out).
+
+    As ``torch.baddbmm``, but the weights' gradient is the product that comes out as the weights lie. Autograd
+    forms its transpose for some shapes, which for thin matrices takes up to eight times longer.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, is_transposed: bool) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.is_transposed = is_transposed
+        right = weight if is_transposed else weight.mT
+        return torch.bmm(x, right) if bias is None else torch.baddbmm(bias.unsqueeze(1), x, right)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None, None]:
+        x, weight = ctx.saved_tensors
+        by_x = None
+        if ctx.needs_input_grad[0]:
+            by_x = torch.bmm(gradient, weight.mT if ctx.is_transposed else weight)
+        by_weight = torch.bmm(x.mT, gradient) if ctx.is_transposed else torch.bmm(gradient.mT, x)
+        return by_x, by_weight, gradient.sum(dim=1) if ctx.needs_input_grad[2] else None, None
+
+
+def unstack(network: nn.Module) -> None:
+    """Give a network weights of its own, the present ones, in place of views into a stack."""
+    for parameter in network.parameters():
+        parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
 
 
 def is_stackable(network: nn.Module) -> bool:
@@ -120,11 +139,13 @@ def is_stackable(network: nn.Module) -> bool:
     )
 
 
-def _linear_layers(network: nn.Sequential) -> list[ScaledLinear]:
-    return [module for module in network if isinstance(module, ScaledLinear)]
+def _layer(network: nn.Sequential, name: str) -> ScaledLinear:
+    layer = network.get_submodule(name)
+    assert isinstance(layer, ScaledLinear)
+    return layer
 
 
-def _stack_parameters(parameters: Sequence[Tensor]) -> nn.Parameter:
+def _pad(parameters: Sequence[Tensor]) -> nn.Parameter:
     shape = [max(sizes) for sizes in zip(*(p.shape for p in parameters), strict=True)]
     stacked = parameters[0].new_zeros(len(parameters), *shape)
     for position, parameter in enumerate(parameters):
@@ -134,3 +155,12 @@ def _stack_parameters(parameters: Sequence[Tensor]) -> nn.Parameter:
 
 def _scale_tensor(scales: Sequence[float], like: Tensor) -> Tensor | None:
     return None if all(scale == 1 for scale in scales) else like.new_tensor(scales)
+
+
+def _mask(layers: Sequence[ScaledLinear], activation: nn.Module, like: Tensor) -> Tensor | None:
+    """Return what keeps padded units at 0, (M, 1, width), or None where they are 0 by themselves."""
+    widths = [layer.out_features for layer in layers]
+    if min(widths) == max(widths) or activation(like.new_zeros(())).item() == 0:
+        return None
+    units = torch.arange(max(widths)) < torch.tensor(widths)[:, None]
+    return units[:, None, :].to(like)

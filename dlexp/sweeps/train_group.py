@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
 import torch
@@ -11,8 +10,6 @@ import torch
 from dlexp.config.identity import identity
 from dlexp.data.batches import BatchOrder
 from dlexp.data.datamodule import SyntheticDataModule
-from dlexp.sweeps.bucket import Bucket
-from dlexp.sweeps.buckets import choose_buckets
 from dlexp.sweeps.group import GroupModule
 from dlexp.sweeps.member import Member
 from dlexp.sweeps.memory import keep_freed_memory
@@ -39,18 +36,16 @@ def train_group(configs: Configs, report: Report | None = None) -> dict[str, Tra
     start = time.perf_counter()
     torch.set_num_threads(configs[0]["threads"])
     keep_freed_memory()
-    datamodules = _datamodules(configs)
-    members = [_make_member(config, module) for config, module in zip(configs, datamodules, strict=True)]
-    buckets = make_buckets(members)
-    plan = members[0].plan
-    callbacks = members[0].callbacks
-    group = GroupModule(buckets, plan, report)
     trainer = make_trainer(configs[0], [], [], in_blocks=True)
     device, dtype = trainer.strategy.root_device, _dtype(configs[0])
-    for member, module in zip(members, datamodules, strict=True):
-        member.place(module.tensors(device, dtype))
+    members = [
+        make_member(config, datamodule, device, dtype)
+        for config, datamodule in zip(configs, _datamodules(configs), strict=True)
+    ]
+    plan = members[0].plan
+    group = GroupModule(members, report)
     try:
-        trainer.fit(group, train_dataloaders=Blocks(plan, measured_steps(callbacks, plan)))
+        trainer.fit(group, train_dataloaders=Blocks(plan, measured_steps(members[0].callbacks, plan)))
     except SystemExit:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt from None
     seconds = (time.perf_counter() - start) / len(members)
@@ -72,36 +67,20 @@ def train_group(configs: Configs, report: Report | None = None) -> dict[str, Tra
     return trained
 
 
-def make_buckets(members: Sequence[Member]) -> list[Bucket]:
-    """Return the members in buckets of about the same width, in each those of like settings together."""
-
-    def size(member: Member) -> tuple[int, ...]:
-        return tuple(
-            layer.out_features * layer.in_features
-            for layer in member.network.modules()
-            if isinstance(layer, torch.nn.Linear)
-        )
-
-    by_size = sorted(members, key=lambda m: (sum(size(m)), size(m)))
-    sizes = [list(same) for _, same in groupby(by_size, key=lambda m: sum(size(m)))]
-    costs = [(len(same), sum(size(same[0]))) for same in sizes]
-    chosen = choose_buckets(costs, rows=members[0].order.batch_size)
-    buckets = []
-    for indices in chosen:
-        inside = [member for index in indices for member in sizes[index]]
-        buckets.append(Bucket(sorted(inside, key=lambda m: json.dumps(m.optimizer_settings))))
-    return buckets
-
-
-def _make_member(config: Mapping[str, Any], datamodule: SyntheticDataModule) -> Member:
+def make_member(
+    config: Mapping[str, Any], datamodule: SyntheticDataModule, device: torch.device, dtype: torch.dtype
+) -> Member:
+    """Return the member of a stack that a job's configuration describes, its data on the device."""
     order = BatchOrder(config["data"]["n_train"], config["data"]["batch_size"], config["data"]["order_seed"])
     plan = make_plan(config, order.steps_per_epoch)
     settings = module_settings(config, plan)
     network = make_network(settings["network"])
     assert isinstance(network, torch.nn.Sequential)
-    return Member(
+    member = Member(
         identity(config), settings, network, order, plan, make_convergence(config), make_callbacks(config)
     )
+    member.place(datamodule.tensors(device, dtype))
+    return member
 
 
 def _datamodules(configs: Configs) -> list[SyntheticDataModule]:

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
+from dlexp.config.identity import replicates_key
 from dlexp.sweeps import session
 from dlexp.sweeps.executors import InProcessExecutor
-from dlexp.sweeps.hydra_files import hydra_files
+from dlexp.sweeps.hydra_files import HydraFiles
 from dlexp.sweeps.jobs import SweepJob, compose
 from dlexp.sweeps.run_group import GroupJob, job_log, run_group
 from dlexp.sweeps.serial import run_one
@@ -39,9 +41,13 @@ def run_jobs(
     progress = session.current.progress
     progress.begin(len(jobs))
 
+    files = HydraFiles()
+
     def note(job: SweepJob, result: Result) -> None:
-        config = compose(hydra_context, sweep_config, job.overrides, job.index)
-        returns[job.index] = _job_return(hydra_context, task_function, config, job, result)
+        session.current.note(job.folder, result)
+        returns[job.index] = _job_return(job, result, sweep_config.hydra.job.name)
+        if _are_told(hydra_context):
+            _tell(hydra_context, task_function, sweep_config, job, returns[job.index])
 
     try:
         to_train = []
@@ -59,7 +65,7 @@ def run_jobs(
         pending = []
         for group in groups:
             progress.start("at once", len(group))
-            tasks = [_group_job(hydra_context, sweep_config, job) for job in group]
+            tasks = [_group_job(hydra_context, sweep_config, job, files) for job in group]
             pending.append((group, executor.submit(run_group, tasks, *report)))
             if report:
                 progress.finish()
@@ -89,10 +95,14 @@ def plan_groups(jobs: Sequence[SweepJob], memory_gib: float) -> tuple[list[list[
     reasons: dict[int, str] = {}
     by_key: dict[str, list[SweepJob]] = defaultdict(list)
     seen: set[str] = set()
+    known: dict[str, str | None] = {}
     for job in jobs:
         reason = "another job of the sweep is the same" if job.identity in seen else None
         seen.add(job.identity)
-        reason = reason or reason_for_serial(job.plain)
+        setting = replicates_key(job.plain)
+        if setting not in known:
+            known[setting] = reason_for_serial(job.plain)
+        reason = reason or known[setting]
         if reason is None:
             by_key[group_key(job.plain)].append(job)
         else:
@@ -130,30 +140,45 @@ def _bytes_needed(job: SweepJob) -> float:
     return float(8 * (2 * rows * columns + activations))
 
 
-def _group_job(hydra_context: HydraContext, sweep_config: DictConfig, job: SweepJob) -> GroupJob:
+def _group_job(
+    hydra_context: HydraContext, sweep_config: DictConfig, job: SweepJob, files: HydraFiles
+) -> GroupJob:
     config = compose(hydra_context, sweep_config, job.overrides, job.index)
-    with open_dict(config):
-        config.hydra.runtime.output_dir = str(job.folder.absolute())
     overrides = list(config.hydra.overrides.task)
-    return GroupJob(job.plain, overrides, job.folder.absolute(), hydra_files(config))
+    folder = job.folder.absolute()
+    return GroupJob(job.plain, overrides, folder, files.of(config, str(folder)))
 
 
-def _job_return(
-    hydra_context: HydraContext,
-    task_function: TaskFunction,
-    config: DictConfig,
-    job: SweepJob,
-    result: Result,
-) -> JobReturn:
-    """Return for Hydra what running the task function would have, and tell its callbacks."""
-    session.current.note(job.folder, result)
-    hydra_context.callbacks.on_job_start(config=config, task_function=task_function)
+def _job_return(job: SweepJob, result: Result, task_name: str) -> JobReturn:
+    """Return what a sweeper wants to know of a job; its ``cfg`` is made only for callbacks that may ask."""
     returned = JobReturn()
     returned.overrides = job.overrides
-    returned.cfg = OmegaConf.create(job.plain)
     returned.working_dir = str(job.folder)
-    returned.task_name = config.hydra.job.name
+    returned.task_name = task_name
     returned.return_value = result.metrics.get(job.plain["objective"])
     returned.status = JobStatus.COMPLETED
-    hydra_context.callbacks.on_job_end(config=config, job_return=returned)
     return returned
+
+
+def _are_told(hydra_context: HydraContext) -> bool:
+    """Whether there is a callback for the start or the end of a job."""
+    hooks = ("on_job_start", "on_job_end")
+    return any(
+        getattr(type(callback), hook, None) is not getattr(Callback, hook)
+        for callback in hydra_context.callbacks.callbacks
+        for hook in hooks
+    )
+
+
+def _tell(
+    hydra_context: HydraContext,
+    task_function: TaskFunction,
+    sweep_config: DictConfig,
+    job: SweepJob,
+    returned: JobReturn,
+) -> None:
+    """Tell Hydra's callbacks of a job as if it had run now."""
+    config = compose(hydra_context, sweep_config, job.overrides, job.index)
+    returned.cfg = OmegaConf.create(job.plain)
+    hydra_context.callbacks.on_job_start(config=config, task_function=task_function)
+    hydra_context.callbacks.on_job_end(config=config, job_return=returned)

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,8 +153,9 @@ def trainer_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises ``ConfigError`` for one that Lightning does not have or that dlexp sets itself.
     """
     settings = {key: value for key, value in config["trainer"].items() if value is not None}
+    allowed = inspect.signature(Trainer).parameters
     for key in settings:
-        if key not in inspect.signature(Trainer).parameters or key in SET_BY_BUILD:
+        if key not in allowed or key in SET_BY_BUILD:
             raise ConfigError(
                 f"trainer.{key} is not an argument of Lightning's Trainer that can be set here."
             )
@@ -214,9 +216,16 @@ def make_callbacks(config: Mapping[str, Any]) -> list[Callback]:
 def make_loggers(config: Mapping[str, Any], folder: Path) -> list[Logger]:
     """Return the Lightning loggers, writing into the run's folder."""
     return [
-        _instantiate(f"logger.{name}", {**settings, "save_dir": str(folder)})
+        _logger_maker(name, json.dumps(settings))(save_dir=str(folder))
         for name, settings in config["logger"].items()
     ]
+
+
+@functools.cache
+def _logger_maker(name: str, settings: str) -> Callable[..., Logger]:
+    """Return the function that makes a logger from its folder; it takes Hydra milliseconds to find."""
+    maker: Callable[..., Logger] = _instantiate(f"logger.{name}", {**json.loads(settings), "_partial_": True})
+    return maker
 
 
 def _named(key: str, target: str) -> Any:

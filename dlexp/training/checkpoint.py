@@ -1,6 +1,8 @@
 """A trained network on disk: a Lightning checkpoint of plain data."""
 
+import io
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,13 +28,22 @@ def save_checkpoint(
     content = {
         "epoch": epoch,
         "global_step": step,
-        "pytorch-lightning_version": version("pytorch-lightning"),
+        "pytorch-lightning_version": _lightning_version(),
         "state_dict": {f"network.{name}": t.detach().cpu().clone() for name, t in network_state.items()},
         "hyper_parameters": dict(hyperparameters),
     }
     path = folder / "checkpoints" / "last.ckpt"
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name("saving.tmp")
-    torch.save(content, temporary)
-    torch.load(temporary)  # a full disk can cut a file short without an error: see that it is whole
+    # torch writing to a file would not see a full disk cut it short.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    temporary.write_bytes(buffer.getbuffer())
+    if temporary.read_bytes() != buffer.getbuffer():
+        raise OSError(f"{temporary} does not hold what was written into it")
     return temporary.replace(path)
+
+
+@cache
+def _lightning_version() -> str:
+    return version("pytorch-lightning")

@@ -24,7 +24,6 @@ def fit(config: Mapping[str, Any], folder: Path, result: Result, report: Report 
 
     Also after an error in training, which is passed on, the metrics until then are kept.
     """
-    quiet_libraries()
     torch.set_num_threads(config["threads"])
     trained = ahead.take(result.identity)
     recorder = trained.recorder if trained else Recorder()
@@ -36,6 +35,7 @@ def fit(config: Mapping[str, Any], folder: Path, result: Result, report: Report 
             reason = ahead.explanation(result.identity)
             if reason:
                 log.info("trained by itself: %s", reason)
+            quiet_libraries()
             trained = _train(build(config, recorder, report), result)
         _keep(trained, folder, result)
     finally:

@@ -3,11 +3,13 @@
 torch is imported only when something is to be trained, so that a finished sweep answers at once.
 """
 
+import contextlib
 import logging
+import os
 import shutil
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,21 +80,26 @@ def finished_result(config: Mapping[str, Any], folder: Path) -> Result | None:
 
 def _clear(folder: Path) -> None:
     """Remove what an earlier try left, so that nothing of it mixes with this one."""
-    for path in [*folder.glob("events.out.tfevents.*"), folder / "metrics.csv", folder / "arrays.npz"]:
-        path.unlink(missing_ok=True)
-    for name in ("checkpoints", "figures"):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in os.listdir(folder):
+        if name in ("checkpoints", "figures"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        elif name in ("metrics.csv", "arrays.npz") or name.startswith("events.out.tfevents."):
+            (folder / name).unlink(missing_ok=True)
     (folder / "result.json").unlink(missing_ok=True)
 
 
-def _only_process_at(folder: Path) -> FileLock:
-    """Return a lock for the run's folder; the system frees it when its process dies, however it dies."""
+@contextlib.contextmanager
+def _only_process_at(folder: Path) -> Iterator[None]:
+    """Hold a lock for the run's folder; the system frees it when its process dies, however it dies."""
     locks = folder.parent / ".locks"
     locks.mkdir(exist_ok=True)
     lock = FileLock(locks / f"{folder.name}.lock")
     try:
         lock.acquire(blocking=False)
-        lock.release()
     except Timeout:
         log.info("another process is at this job: waiting for it")
-    return lock
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

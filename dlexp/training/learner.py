@@ -2,17 +2,65 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
+from dlexp.data.batches import BatchOrder
 from dlexp.data.datamodule import Tensors
 from dlexp.measures.functional import Loss
 from dlexp.training.losses import ERRORS
 from dlexp.training.plan import Plan
 from dlexp.training.recorder import Recorder
 from dlexp.training.steps import Batches, Schedule
+
+OptimizerState = dict[str, dict[str, Any]]
+"""What an optimizer remembers of a network's parameters (moments, steps), by their names."""
+
+
+class Trainee(Protocol):
+    """A network that is to take optimizer steps, alone or with others."""
+
+    @property
+    def network(self) -> nn.Module:
+        """Trained in place."""
+
+    @property
+    def loss_name(self) -> str:
+        """What is minimised, a key of ``LOSSES``."""
+
+    @property
+    def tensors(self) -> Tensors:
+        """The data on the training device."""
+
+    @property
+    def order(self) -> BatchOrder:
+        """The order of its batches."""
+
+    @property
+    def optimizer_settings(self) -> Mapping[str, Any]:
+        """The arguments of ``make_optimizer``."""
+
+    @property
+    def masks(self) -> Mapping[str, Tensor]:
+        """By parameter name; what is masked is exactly 0 after every step."""
+
+
+class Follower(Trainee, Protocol):
+    """A network beside a learner's that is to take the same steps.
+
+    It takes them itself when told to, unless somebody who trains many networks at once sets ``is_stacked``.
+
+    Attributes:
+        step: that its weights are those of.
+        pending_state: what the optimizer is to go on from, empty for a fresh one; None once it does.
+        is_stacked: whether somebody else takes its steps.
+    """
+
+    step: int
+    pending_state: OptimizerState | None
+    is_stacked: bool
 
 
 class Learner:
@@ -56,12 +104,15 @@ class Learner:
         """The arguments of ``make_optimizer`` that this network is trained with."""
 
     @abstractmethod
-    def optimizer_state(self) -> dict[str, dict[str, Any]]:
+    def optimizer_state(self) -> OptimizerState:
         """Return a copy of what the optimizer remembers of each parameter (moments, steps), by name."""
 
     @abstractmethod
     def forget_moments(self) -> None:
         """Let the optimizer go on as if it had not taken a step."""
+
+    def take_along(self, follower: Follower) -> None:
+        """Be told of a network that is to take the same steps; alone, it is left to take them itself."""
 
     def record(self, metrics: Mapping[str, float]) -> None:
         """Log metrics at the present step, in the run's folder and in its loggers."""

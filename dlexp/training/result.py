@@ -4,7 +4,7 @@ import json
 import math
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -43,7 +43,7 @@ class Result:
 
 def write_result(folder: Path, result: Result) -> None:
     """Write ``result.json`` into a run's folder, whole; metrics that are not finite become null."""
-    content = asdict(result)
+    content = dict(vars(result))
     content["metrics"] = {k: v if math.isfinite(v) else None for k, v in result.metrics.items()}
     write_atomically(folder / "result.json", json.dumps(content, indent=1, default=str) + "\n")
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dlexp.sweeps.lockstep import Lockstep
 from dlexp.sweeps.train_group import train_group
 from dlexp.training.build import build
 from dlexp.training.recorder import Recorder
@@ -36,13 +37,30 @@ OPTIMIZERS = {
 }
 
 
+STACK_SIZES = {
+    "twin and landscape": [3, 6],
+    "twin split off": [3, 6],
+    "ticket": [3],
+    "control": [3, 6],
+}
+
+
 def measured(recorder):
     return {name: value for name, value in recorder.final.items() if not name.startswith("seconds")}
 
 
 @pytest.mark.parametrize("optimizer", ["adam", pytest.param("momentum", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("callbacks", CALLBACKS)
-def test_metrics_on_a_stack_are_those_of_each_network_alone(callbacks, optimizer, compose_plain):
+def test_metrics_on_a_stack_are_those_of_each_network_alone(callbacks, optimizer, compose_plain, monkeypatch):
+    """And the stack trains all networks: twins and tickets too."""
+    sizes = []
+    make = Lockstep.__init__
+
+    def watched(lockstep, partition, states=None):
+        sizes.append(sum(map(len, partition)))
+        make(lockstep, partition, states)
+
+    monkeypatch.setattr(Lockstep, "__init__", watched)
     configs = [
         compose_plain(
             *DATA,
@@ -53,7 +71,9 @@ def test_metrics_on_a_stack_are_those_of_each_network_alone(callbacks, optimizer
         )
         for seed, width in ((0, 8), (1, 8), (2, 12))
     ]
-    for config, trained in zip(configs, train_group(configs).values(), strict=True):
+    group = train_group(configs)
+    assert sizes == STACK_SIZES[callbacks]
+    for config, trained in zip(configs, group.values(), strict=True):
         assert trained.error is None
         job = build(config, Recorder())
         job.trainer.fit(job.module, datamodule=job.datamodule)

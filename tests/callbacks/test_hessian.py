@@ -110,6 +110,34 @@ def test_the_learning_rate_is_that_of_the_last_step(run, recorded):
     assert edges == pytest.approx([top[s] / relative[s] for s in rate], rel=1e-12)
 
 
+def test_the_late_mean_is_that_of_the_last_measurements(run, recorded):
+    result, folder = run(*SMALL, "callbacks.hessian.every_n_steps=2", "callbacks.hessian.late_measurements=3")
+    relative = recorded(folder, "sharpness/relative_to_edge")
+    late = recorded(folder, "sharpness/relative_to_edge_late_mean")
+    assert list(relative) == [0, 2, 4, 6, 8, 10, 12]
+    assert list(late) == [4, 6, 8, 10, 12]  # not before there are three
+    assert late[4] == pytest.approx((relative[0] + relative[2] + relative[4]) / 3, rel=1e-12)
+    mean = (relative[8] + relative[10] + relative[12]) / 3
+    assert result.metrics["sharpness/relative_to_edge_late_mean"] == pytest.approx(mean, rel=1e-12)
+    assert mean != pytest.approx(relative[12], rel=1e-4)
+
+
+def test_the_largest_eigenvalue_alone(run, recorded, networks):
+    """Of the trained network too, where the search starts from the eigenvector before."""
+    result, folder = run(
+        *SMALL,
+        "callbacks.hessian.dense_up_to=0",
+        "callbacks.hessian.smallest=false",
+        "callbacks.hessian.tolerance=1e-9",
+        "callbacks.hessian.every_n_steps=6",
+    )
+    for step, network in zip((0, 12), networks(result.config, folder), strict=True):
+        top = brute_eigenvalues(network, result.config)[-1]
+        assert recorded(folder, "hessian/lambda_max")[step] == pytest.approx(top, rel=1e-8)
+    assert "lambda_min" not in (folder / "metrics.csv").read_text()
+    assert "hessian/lambda_min" not in np.load(folder / "arrays.npz")
+
+
 @pytest.mark.parametrize(
     "overrides",
     [["optimizer=adam"], ["optimizer=sgd", "model.parametrization=mup", "model.width=128"]],
@@ -180,12 +208,24 @@ def test_training_is_left_as_it_is(run, recorded, untouched):
     assert list(recorded(folder, "hessian/lambda_max")) == list(range(13))
 
 
-@pytest.mark.parametrize("dense_up_to", [1000, 0])
-def test_figures_are_saved(dense_up_to, run):
-    result, folder = run(*SMALL, f"callbacks.hessian.dense_up_to={dense_up_to}")
+@pytest.mark.parametrize(
+    "overrides",
+    [[], ["dense_up_to=0"], ["dense_up_to=0", "smallest=false"]],
+    ids=lambda value: ",".join(value),
+)
+def test_figures_are_saved(overrides, run):
+    result, folder = run(*SMALL, *(f"callbacks.hessian.{override}" for override in overrides))
     assert result.error is None
     for name in ("hessian_lambda_max", "hessian_spectrum"):
         assert (folder / "figures" / f"{name}.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("dense_up_to", [1000, 0])
+def test_figures_can_be_left_out(dense_up_to, run):
+    _, folder = run(*SMALL, f"callbacks.hessian.dense_up_to={dense_up_to}", "callbacks.hessian.figures=false")
+    assert not (folder / "figures").exists()
+    name = "hessian/eigenvalues" if dense_up_to else "hessian/density"
+    assert name in np.load(folder / "arrays.npz")
 
 
 def test_a_hessian_that_is_not_finite_is_nan_and_does_not_end_the_job(run, recorded, monkeypatch):
@@ -209,6 +249,7 @@ def test_a_hessian_that_is_not_finite_is_nan_and_does_not_end_the_job(run, recor
         "density_steps=abc",
         "tolerance=0",
         "tolerance=nan",
+        "late_measurements=0",
         "batch_size=1.5",
         "every_n_steps=0",
     ],

@@ -65,6 +65,7 @@ def test_lines_and_planes_are_the_losses_of_the_stored_networks_moved_by_hand(ru
     assert arrays["landscape/line_coordinates"] == pytest.approx(at)
     assert arrays["landscape/plane_coordinates"] == pytest.approx(at)
     planes = (arrays["landscape/plane_losses_initial"], arrays["landscape/plane_losses"])
+    assert result.metrics["landscape/plane_minimum"] == planes[1].min()
     for index, network in enumerate(networks(result, folder)):
         generator = make_generator("callbacks/landscape", 4)
         d = [random_direction(network, "filter", bias="scale", generator=generator) for _ in range(3)]
@@ -96,6 +97,7 @@ def test_the_share_of_negative_second_differences_is_the_mean_over_the_lines(run
     recorded = series(folder, "landscape/negative_second_differences")
     assert list(recorded) == [0, 5, 10, 12]
     assert list(recorded.values()) == pytest.approx(shares, abs=1e-12)
+    assert series(folder, "landscape/negative_second_differences_initial") == {0: recorded[0]}
 
 
 def test_a_convex_loss_has_none(run):
@@ -169,6 +171,30 @@ def test_balancing_makes_the_surface_that_of_the_function(compose_plain):
     assert surfaces[True, 1.0][3, 3] == pytest.approx(surfaces[False, 1.0][3, 3], rel=1e-12)
 
 
+def test_rescaling_changes_raw_planes_only(run):
+    """Both planes are taken one network at a time; the corners are where they differ most."""
+    result, folder = run(
+        *SMALL,
+        "callbacks.landscape.rescaling=5",
+        "callbacks.landscape.extent=0.5",
+        "callbacks.landscape.plane_points=3",
+    )
+    _, network = networks(result, folder)
+    generator = make_generator("callbacks/landscape", 0)
+    d = [random_direction(network, "none", generator=generator) for _ in range(2)]
+    other = [p.detach().clone() for p in network.parameters()]  # weight and bias of two layers
+    for index, factor in ((0, 5), (1, 5), (2, 1 / 5)):
+        other[index] *= factor
+    centres = flat(network), torch.cat([p.flatten() for p in other])
+    shifts = [a * d[0] + b * d[1] for a in (-0.5, 0, 0.5) for b in (-0.5, 0, 0.5)]
+    plane, rescaled = (np.array([loss_at(result.config, c + shift) for shift in shifts]) for c in centres)
+    assert plane[4] == pytest.approx(rescaled[4], rel=1e-12)
+    expected = abs(rescaled - plane).max() / plane.max()
+    assert expected > 0.5
+    assert result.metrics["landscape/rescaling_change_raw"] == pytest.approx(expected, rel=1e-9)
+    assert result.metrics["landscape/rescaling_change_filter"] < 1e-12
+
+
 @pytest.mark.parametrize(
     ("settings", "planes"),
     [
@@ -230,6 +256,7 @@ BAD = [
     (["normalize=weight"], "normalize=weight is not allowed"),
     (["bias=free"], "bias=free is not allowed"),
     (["extent=0"], "extent=0 is not allowed"),
+    (["rescaling=0"], "rescaling=0 is not allowed"),
     (["lines=0"], "lines=0 is not allowed"),
     (["line_points=50"], "line_points=50 is not allowed: it must be odd"),
     (["plane_points=2"], "plane_points=2 is not allowed"),
@@ -248,8 +275,9 @@ def test_bad_settings_are_refused_before_anything_runs(settings, sentence, compo
     assert sentence in problem
 
 
-def test_units_that_cannot_be_balanced_are_refused_before_the_first_step(run):
-    result, folder = run(*SMALL, "callbacks.landscape.balance=true", "model.activation=tanh")
+@pytest.mark.parametrize("setting", ["balance=true", "rescaling=10.0"])
+def test_units_that_cannot_be_rescaled_are_refused_before_the_first_step(setting, run):
+    result, folder = run(*SMALL, f"callbacks.landscape.{setting}", "model.activation=tanh")
     assert result.status == "failed"
-    assert "callbacks.landscape.balance=true" in result.error
+    assert f"callbacks.landscape.{setting}" in result.error
     assert max(series(folder, "train/loss")) == 0

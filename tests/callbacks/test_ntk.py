@@ -21,6 +21,7 @@ SPHERE = [
     "training.stopping.train_loss=null",
     "callbacks.ntk.at_start=false",
 ]
+MORE_OUTPUTS = ["data=gaussian_mixture", "data.n_train=10", "training.loss=cross_entropy"]
 
 
 def jacobian(network, x):
@@ -137,6 +138,94 @@ def test_wider_networks_move_less_and_are_nearer_to_their_linearization(run):
     assert 0.001 < wide["ntk/drift"] < 0.02
 
 
+def test_limits_of_training_by_kernel_regression(run, networks):
+    """With and without the initial function, from Jacobians; after 20000 steps the network is there."""
+    result, folder = run(
+        *SPHERE,
+        "data.n_train=6",
+        "model.activation=erf",
+        "model.width=2000",
+        "optimizer.lr=2",
+        "trainer.max_steps=20000",
+        "training.log_points.per_decade=1",
+        "callbacks.ntk.n_samples=4",
+        "callbacks.ntk.n_test=30",
+    )
+    data = make_datamodule(result.config).tensors("cpu", torch.float64)
+    x, y, x_test = data.x_train, data.y_train[:, 0].numpy(), data.x_test[:30]
+    first, last = networks(result.config, folder)
+    j, j_test = (jacobian(first, rows)[:, 0] for rows in (x, x_test))
+    f0, f0_test, f_test = (
+        network(rows).detach().numpy()[:, 0]
+        for network, rows in ((first, x), (first, x_test), (last, x_test))
+    )
+    kernel, kernel_test = j @ j.T, j_test @ j.T
+    limit = f0_test + kernel_test @ np.linalg.solve(kernel, y - f0)
+    regression = kernel_test @ np.linalg.solve(kernel, y)
+    for name, predicted in (("interpolation", limit), ("kernel_regression", regression)):
+        gap = np.linalg.norm(f_test - predicted) / np.linalg.norm(predicted)
+        assert result.metrics[f"ntk/{name}_gap"] == pytest.approx(gap, rel=1e-6)
+    assert result.metrics["ntk/interpolation_gap"] < 0.02
+    assert result.metrics["ntk/kernel_regression_gap"] > 0.1
+    assert result.metrics["ntk/linearized_gap"] == pytest.approx(
+        result.metrics["ntk/interpolation_gap"], rel=0.05
+    )
+
+
+def arc_cosine_kernel(x, bias_std):
+    """One hidden ReLU layer, s_w^2 = 2, biases of scale bias_std that start at zero; FACTS, section 1."""
+    norm = np.linalg.norm(x, axis=1)
+    angle = np.arccos(np.clip(x @ x.T / np.outer(norm, norm), -1, 1))
+    scale = 2 * np.outer(norm, norm) / x.shape[1]
+    covariance = scale / (2 * np.pi) * (np.sin(angle) + (np.pi - angle) * np.cos(angle))
+    inner = scale * np.cos(angle) + bias_std**2
+    return covariance + (np.pi - angle) / (2 * np.pi) * inner + bias_std**2
+
+
+def test_distance_to_infinite_width(run, recorded, networks):
+    result, folder = run(*SPHERE, "model.width=500", "callbacks.ntk.n_samples=12")
+    x = make_datamodule(result.config).tensors("cpu", torch.float64).x_train[:12]
+    j = jacobian(networks(result.config, folder)[0], x)[:, 0]
+    limit = arc_cosine_kernel(x.numpy(), 0.1)
+    distance = np.linalg.norm(j @ j.T - limit) / np.linalg.norm(limit)
+    assert recorded(folder, "ntk/infinite_distance") == {0: pytest.approx(distance, rel=1e-10)}
+    assert 0.01 < distance < 0.3
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model.depth=2", "model.activation=tanh"],
+        ["model.random_bias=true"],
+        ["model.bias=false"],
+        MORE_OUTPUTS,
+    ],
+    ids=["deep", "random_bias", "without_bias", "classes"],
+)
+def test_distance_to_infinite_width_falls_as_the_root_of_the_width(overrides, run):
+    """A limit of other scales than the network's would leave a distance at any width."""
+    distances = [
+        run(*SPHERE, "model.bias_std=0.5", *overrides, f"model.width={width}", "trainer.max_steps=1")[
+            0
+        ].metrics["ntk/infinite_distance"]
+        for width in (128, 2048)
+    ]
+    assert 2 < distances[0] / distances[1] < 8
+    assert distances[1] < 0.1
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [["model.parametrization=standard", "model.bias_std=0"], ["model=linear"]],
+    ids=["standard", "linear"],
+)
+def test_without_a_limit_there_is_no_distance_to_it(overrides, run):
+    result, _ = run(*SPHERE, *overrides, "trainer.max_steps=1")
+    assert result.error is None
+    assert "ntk/drift" in result.metrics
+    assert "ntk/infinite_distance" not in result.metrics
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("depth", [1, 2])
 def test_kernel_drift_falls_as_one_over_width(depth, run, compose_plain):
@@ -206,6 +295,12 @@ def test_figures_are_saved(run):
     assert result.error is None
     for name in ("ntk_drift", "ntk_linearization"):
         assert (folder / "figures" / f"{name}.png").stat().st_size > 10_000
+
+
+def test_figures_can_be_left_out(run):
+    _, folder = run(*SMALL, "optimizer=gradient_descent", "callbacks.ntk.figures=false")
+    assert not (folder / "figures").exists()
+    assert "ntk/network_predictions" in np.load(folder / "arrays.npz")
 
 
 @pytest.mark.parametrize("setting", ["n_samples=0", "n_test=-1", "n_samples=few", "linearized=maybe"])

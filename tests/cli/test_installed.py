@@ -91,7 +91,8 @@ def expected_names():
     ]
     templates = [p.relative_to(REPOSITORY) for p in REPOSITORY.glob("dlexp/studies/report/templates/*")]
     configs = [Path("dlexp") / p.relative_to(REPOSITORY) for p in REPOSITORY.glob("conf/**/*.yaml")]
-    return sorted(map(Path.as_posix, [*modules, *configs, Path("hydra_plugins/dlexp_launchers.py")]))
+    plugins = [p.relative_to(REPOSITORY / "dlexp/plugins") for p in REPOSITORY.glob("dlexp/plugins/**/*.py")]
+    return sorted(map(Path.as_posix, [*modules, *templates, *configs, *plugins]))
 
 
 def test_the_wheel_holds_the_package_its_conf_and_the_plugin_once_each(wheel):

@@ -84,3 +84,18 @@ def test_unknown_keys_and_wrong_types_are_refused_by_their_full_name(override, n
     with pytest.raises(ConfigCompositionException) as error:
         shared.load_sweep_config(master, [override])
     assert named in f"{error.value} {error.value.__cause__}"
+
+
+def test_values_that_overlap_are_set_in_their_order(loaders):
+    loader, shared, master = loaders
+    for lines in (["seed=1", "seed=2"], ["seed=3", "seed=2"], ["seed=3", "seed=3"], ["seed=4", "seed=3"]):
+        assert shared.load_sweep_config(master, lines).seed == loader.load_sweep_config(master, lines).seed
+
+
+def test_a_value_that_could_not_be_set_is_set_for_the_next_job(loaders):
+    _, shared, master = loaders
+    assert shared.load_sweep_config(master, ["seed=1", "model.width=5"]).model.width == 5
+    with pytest.raises(ConfigCompositionException):
+        shared.load_sweep_config(master, ["seed=2", "model.width=abc"])
+    config = shared.load_sweep_config(master, ["seed=1", "model.width=5"])
+    assert (config.seed, config.model.width) == (1, 5)

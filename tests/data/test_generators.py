@@ -25,6 +25,7 @@ LAWS: dict[str, Callable] = {
     "additive": generators.additive,
     "radial": generators.radial,
     "damped_wave": generators.damped_wave,
+    "plane_wave": generators.plane_wave,
     "linear_teacher": generators.linear_teacher,
     "sphere": generators.sphere,
     "sphere_times": partial(generators.sphere, target="sine_times_linear"),
@@ -32,7 +33,7 @@ LAWS: dict[str, Callable] = {
     "parity": generators.parity,
 }
 INPUT_DIM = {"sine_all": 5, "additive": 8, "radial": 4, "damped_wave": 1, "linear_teacher": 20, "sphere": 5}
-INPUT_DIM |= {"sphere_times": 5, "gaussian_mixture": 20}
+INPUT_DIM |= {"sphere_times": 5, "gaussian_mixture": 20, "plane_wave": 2}
 NORMAL = ("sine_cosine", "sine_sum", "sine_first", "sine_all", "compositional", "additive", "radial")
 
 
@@ -50,6 +51,7 @@ FORMULAS: dict[str, Callable[[list[float]], float]] = {
     "additive": lambda x: math.fsum(math.sin(value) for value in x),
     "radial": lambda x: math.cos(3 * math.hypot(*x)),
     "damped_wave": lambda x: math.sin(5 * x[0]) / math.exp(x[0] * x[0]),
+    "plane_wave": lambda x: math.sin(3 / math.sqrt(2) * (x[0] + x[1])),
     "sphere": lambda x: math.sin(x[0]) * math.cos(x[1]) + math.cos(x[0]) * math.sin(x[1]),
     "sphere_times": lambda x: math.sin(x[0]) * x[1],
     "parity": lambda x: sum(value < 0 for value in x[:3]) % 2 == 0,
@@ -93,7 +95,7 @@ def test_inputs_are_standard_normal_and_independent(name: str) -> None:
     assert abs(correlation).max() < 4.5 / math.sqrt(N)
 
 
-@pytest.mark.parametrize("name", ["damped_wave", "parity"])
+@pytest.mark.parametrize("name", ["damped_wave", "plane_wave", "parity"])
 def test_inputs_are_uniform(name: str) -> None:
     x, _ = draw(name, N)
     assert stats.kstest(x[:, 0], stats.uniform(-1, 2).cdf).pvalue > 1e-3
@@ -128,6 +130,8 @@ def moments_by_integration(name: str) -> tuple[float, float]:
         "additive": lambda: (0.0, 8 * (1 - math.exp(-2)) / 2),
         "radial": lambda: tuple(chi.expect(lambda r, p=p: math.cos(3 * r) ** p) for p in (1, 2)),
         "damped_wave": lambda: (0.0, uniform_mean(lambda u: wave([u]) ** 2)),
+        # E cos(2 a u) = sin(2 a) / (2 a), for each of the two inputs
+        "plane_wave": lambda: (0.0, (1 - (math.sin(math.sqrt(18)) / math.sqrt(18)) ** 2) / 2),
         "linear_teacher": lambda: (0.0, 1.0),
         # x_0 + x_1 has the law of sqrt(2) x_0
         "sphere": lambda: (0.0, sphere_marginal_mean(lambda u: math.sin(math.sqrt(2) * u) ** 2, 5)),
@@ -270,3 +274,39 @@ def test_a_new_data_set_in_a_partial_is_recognised() -> None:
 def test_bad_settings_are_refused_in_one_sentence(call: Callable, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("input_dim", [1, 10])
+def test_standardized_targets_have_mean_0_and_variance_1_by_law(input_dim: int) -> None:
+    plain, standardized = (
+        draw("compositional", N, input_dim=input_dim, standardize=flag)[1].numpy() for flag in (False, True)
+    )
+    mean, square = (
+        normal_mean(lambda s, p=p: math.cos(math.sin(max(s, 0.0))) ** p, input_dim) for p in (1, 2)
+    )
+    np.testing.assert_allclose(standardized, (plain - mean) / math.sqrt(square - mean**2), rtol=1e-6)
+
+
+def test_even_grids_include_both_ends() -> None:
+    x_train, y_train, x_test, y_test = generators.damped_wave_grid(5, 3, torch.Generator())
+    assert x_train.flatten().tolist() == [-1, -0.5, 0, 0.5, 1]
+    assert x_test.flatten().tolist() == [-1, 0, 1]
+    for x, y in ((x_train, y_train), (x_test, y_test)):
+        np.testing.assert_allclose(y.flatten(), [FORMULAS["damped_wave"](row) for row in x.tolist()])
+
+
+@pytest.mark.parametrize("compositions", [1, 2, 5])
+def test_a_tent_composed_k_times_is_a_sawtooth_of_2_to_the_k_pieces(compositions: int) -> None:
+    x_train, y_train, x_test, y_test = generators.tent(
+        2**compositions + 1, 1025, torch.Generator(), compositions=compositions
+    )
+    assert x_train[[0, -1]].flatten().tolist() == [0, 1]
+    assert y_train.flatten().tolist() == [i % 2 for i in range(2**compositions + 1)]
+    # the distance to the nearest even multiple of 2^-k, in units of 2^-k
+    scaled = x_test * 2**compositions
+    assert torch.equal(y_test, (scaled - 2 * (scaled / 2).round()).abs())
+
+
+def test_a_tent_needs_a_composition() -> None:
+    with pytest.raises(ValueError, match="compositions=0"):
+        generators.tent(5, 5, torch.Generator(), compositions=0)

@@ -36,7 +36,7 @@ def test_everything_is_made_from_the_folder(
     assert [path.name for path in results.figures] == ["loss_against_model.width.png"]
     assert all(path.stat().st_size > 0 for path in results.files)
     made = {path.name for path in sweep.iterdir() if not path.name.endswith(tuple("0123456789abcdef"))}
-    assert made == {"runs.csv", "summary.csv", "figures", ".locks"}
+    assert made == {"runs.csv", "summary.csv", "report.html", "figures", ".locks"}
 
 
 def test_whole_numbers_stay_whole_beside_runs_that_cannot_be_read(

@@ -36,6 +36,14 @@ def test_a_row_holds_settings_metrics_and_what_became_of_the_run(tmp_path: Path,
     assert list(table.columns[-3:]) == ["duration_s", "device", "error"]
 
 
+@pytest.mark.parametrize(
+    ("written", "read"), [({"torch": "2.13.0", "numpy": 2}, {"torch": "2.13.0", "numpy": "2"}), (None, {})]
+)
+def test_versions_are_texts_by_package(tmp_path: Path, run: WriteRun, written: object, read: object) -> None:
+    run(tmp_path, {}, {}, versions=written)
+    assert read_runs(tmp_path)[0].versions == read
+
+
 def test_a_null_metric_is_nan_and_numbers_beyond_json_are_read(tmp_path: Path, run: WriteRun) -> None:
     folder = run(tmp_path, {}, {"train/loss": 1.0, "test/loss": None})
     text = (folder / "result.json").read_text().replace('"train/loss": 1.0', '"train/loss": Infinity')

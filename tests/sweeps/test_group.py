@@ -8,9 +8,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from dlexp.config.identity import identity
-from dlexp.sweeps.train_group import train_group
-from dlexp.training.build import build
+from dlexp.sweeps.group import GroupModule
+from dlexp.sweeps.lockstep import Lockstep
+from dlexp.sweeps.train_group import make_member, train_group
+from dlexp.training.build import build, make_datamodule, make_network, make_trainer, network_settings
+from dlexp.training.optimizers import make_optimizer
+from dlexp.training.plan import Blocks
 from dlexp.training.recorder import Recorder
+from dlexp.training.steps import run_steps
 
 FLOAT64 = ["logger=none", "trainer.precision=64-true", "trainer.accelerator=cpu"]
 
@@ -112,6 +117,103 @@ def test_a_member_that_has_converged_is_frozen_while_others_go_on(compose_plain)
     assert fast.step < slow.step == 1500
     for config in configs:
         assert_same(config, trained[identity(config)], 1e-9)
+
+
+def stacks_of(monkeypatch):
+    """Return a list that grows by the number of networks of each stack that is made."""
+    sizes = []
+    make = Lockstep.__init__
+
+    def watched(lockstep, partition, states=None):
+        sizes.append(sum(map(len, partition)))
+        make(lockstep, partition, states)
+
+    monkeypatch.setattr(Lockstep, "__init__", watched)
+    return sizes
+
+
+OPTIMIZERS = {
+    "momentum": ["optimizer=sgd", "optimizer.momentum=0.9"],
+    "adam": ["optimizer=adam"],
+    "adamw": ["optimizer=adamw", "optimizer.weight_decay=0.1"],
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_stacking_the_others_anew_when_members_end_changes_no_number(optimizer, compose_plain, monkeypatch):
+    common = [
+        *OPTIMIZERS[optimizer],
+        "optimizer.schedule=cosine",
+        "trainer.max_steps=90",
+        "data.batch_size=30",
+        "model.activation=sigmoid",
+        "training.stopping.check_every_n_steps=10",
+        "training.stopping.patience=20",
+        "training.stopping.min_delta=0.02",
+    ]
+    variants = [
+        [f"optimizer.lr={lr}", f"model.width={w}", f"seed={w}"] for lr in (3e-2, 1e-3, 1e-5) for w in (2, 9)
+    ]
+    configs = [compose_plain(*FLOAT64, *common, *variant) for variant in variants]
+    sizes = stacks_of(monkeypatch)
+    monkeypatch.setattr("dlexp.sweeps.group.COMPACT_BELOW", 0)
+    whole = train_group(configs)
+    assert sizes == [6]
+    monkeypatch.setattr("dlexp.sweeps.group.COMPACT_BELOW", math.inf)
+    compacted = train_group(configs)
+    assert len(sizes) > 2
+    assert sizes[1:] == sorted(sizes[1:], reverse=True)
+    assert len({one.step for one in whole.values()}) > 1
+    for key, one in compacted.items():
+        assert (one.outcome, one.step) == (whole[key].outcome, whole[key].step)
+        for row, other in zip(one.recorder._rows, whole[key].recorder._rows, strict=True):
+            assert row[:3] == other[:3]
+            assert row[3] == pytest.approx(other[3], rel=1e-12)
+        for name, value in whole[key].state.items():
+            assert torch.allclose(one.state[name], value, rtol=1e-12, atol=1e-13)
+
+
+def test_the_others_are_stacked_anew_once_most_have_ended(compose_plain, monkeypatch):
+    common = ["trainer.max_steps=60", "training.stopping.check_every_n_steps=10", "data.batch_size=full"]
+    thresholds = ["10000.0", "1e-9"]
+    sizes = stacks_of(monkeypatch)
+    monkeypatch.setattr("dlexp.sweeps.buckets.LAYER_OVERHEAD", 0.0)
+    for n_early, expected in ((1, [5]), (4, [5, 1])):
+        members = [
+            make_member(config, make_datamodule(config), torch.device("cpu"), torch.float64)
+            for config in (
+                compose_plain(
+                    *FLOAT64, *common, f"seed={s}", f"training.stopping.train_loss={thresholds[s >= n_early]}"
+                )
+                for s in range(5)
+            )
+        ]
+        sizes.clear()
+        group = GroupModule(members)
+        trainer = make_trainer(compose_plain(*FLOAT64, *common), [], [], in_blocks=True)
+        trainer.fit(group, train_dataloaders=Blocks(group.plan))
+        assert sizes == expected
+        assert [step for step, _ in group.states.values()] == [10] * n_early + [60] * (5 - n_early)
+
+
+def test_learning_rates_by_layer_matter_and_are_those_of_each_network_alone(compose_plain):
+    """With mup a stack that left out the factors of the layers would train other networks."""
+    common = ["optimizer=sgd", "optimizer.lr=0.02", "trainer.max_steps=20", "model.depth=2"]
+    widths = [["model.width=16"], ["model.width=256"]]
+    configs = [compose_plain(*FLOAT64, *common, "model.parametrization=mup", *width) for width in widths]
+    trained = train_group(configs)
+    for config in configs:
+        module = alone(config)
+        without_factors = make_network(network_settings(config)).double()
+        without_factors.learning_rate_factors = lambda name: {}
+        optimizer = make_optimizer(without_factors, **module.optimizer_settings)
+        schedule, data = module.schedule, module.batches
+        run_steps(without_factors, module.loss_fn, optimizer, schedule, data, 0, 20)
+        for name, value in trained[identity(config)].state.items():
+            own, other = module.network.state_dict()[name], without_factors.state_dict()[name]
+            assert torch.allclose(value, own, rtol=1e-9, atol=1e-12)
+            if name != "hidden_2.weight":  # its factor is 1 under SGD
+                assert not torch.allclose(other, own, rtol=1e-3)
 
 
 def test_a_member_that_diverges_touches_no_other(compose_plain):

@@ -9,8 +9,10 @@ from dlexp.models.linear import Linear
 from dlexp.models.mlp import MLP
 from dlexp.models.random_features import RandomFeatures
 from dlexp.seeding import make_generator
+from dlexp.sweeps.bucket import member_losses, sum_of_losses
 from dlexp.sweeps.buckets import choose_buckets
-from dlexp.sweeps.stack import Stack, is_stackable
+from dlexp.sweeps.stack import Stack, is_stackable, unstack
+from dlexp.training.losses import LOSSES
 
 
 def networks(activation="relu", parametrization="standard", depth=2, readout_bias=True):
@@ -47,34 +49,50 @@ def test_outputs_and_gradients_are_each_members_own(activation, parametrization,
     for position, (network, output) in enumerate(zip(separate, expected, strict=True)):
         assert torch.allclose(outputs[position], output, rtol=1e-13, atol=1e-13)
         for name, parameter in network.named_parameters():
-            gradient = stack.parameter_of(name).grad[position]
-            inside = gradient[tuple(slice(size) for size in parameter.shape)]
-            assert torch.allclose(inside, parameter.grad, rtol=1e-12, atol=1e-13)
-            padding = gradient.clone()
-            padding[tuple(slice(size) for size in parameter.shape)] = 0
-            assert not padding.any()
+            gradient = stack.parameters[name].grad[position]
+            own = stack.view_of_member(position, name, gradient)
+            assert torch.allclose(own, parameter.grad, rtol=1e-12, atol=1e-13)
+            own.zero_()
+            assert not gradient.any()  # what is left is padding
 
 
 def test_members_are_views():
     members = networks()
     stack = Stack(members)
     with torch.no_grad():
-        stack.weights[0] += 1
-    assert torch.equal(members[2].hidden_1.weight, stack.weights[0][2, :7])
+        for parameter in stack.parameters.values():
+            parameter += 1
+    own = networks()
+    for member, alone in zip(members, own, strict=True):
+        for name, parameter in alone.named_parameters():
+            assert torch.equal(member.get_parameter(name), parameter + 1)
     with torch.no_grad():
         members[0].readout.bias.fill_(5.0)
-    assert stack.biases[2][0].tolist() == [5.0, 5.0]
+    assert stack.parameters["readout.bias"][0].tolist() == [5.0, 5.0]
 
 
-def test_members_stay_views_when_the_stack_changes_its_type():
-    members = [network.float() for network in networks("sigmoid", "ntk")]
-    stack = Stack(members).double()
-    stack.adopt()
-    x = torch.randn(3, 5, 4, dtype=torch.float64)
-    outputs = stack(x)
-    assert outputs.dtype == torch.float64
-    for member, rows, output in zip(members, x, outputs, strict=True):
-        assert torch.allclose(member(rows), output, rtol=1e-13, atol=1e-13)
+def test_a_network_taken_out_of_its_stack_no_longer_follows_it():
+    members = networks()
+    stack = Stack(members)
+    unstack(members[2])
+    with torch.no_grad():
+        for parameter in stack.parameters.values():
+            parameter += 1
+    for member, alone, offset in zip(members, networks(), (1, 1, 0), strict=True):
+        for name, parameter in alone.named_parameters():
+            assert torch.equal(member.get_parameter(name), parameter + offset)
+
+
+@pytest.mark.parametrize("loss", ["mse", "half_mse", "cross_entropy"])
+def test_sum_of_losses_is_that_of_the_plain_losses(loss):
+    generator = torch.Generator().manual_seed(0)
+    outputs = torch.randn(3, 7, 4, dtype=torch.float64, generator=generator)
+    targets = torch.randn(3, 7, 4, dtype=torch.float64, generator=generator)
+    if loss == "cross_entropy":
+        targets = targets.argmax(dim=-1)
+    expected = torch.stack([LOSSES[loss](f, y) for f, y in zip(outputs, targets, strict=True)])
+    assert torch.allclose(member_losses(loss, outputs, targets), expected, rtol=1e-14)
+    assert torch.allclose(sum_of_losses(loss, outputs, targets), expected.sum(), rtol=1e-14)
 
 
 def test_what_can_be_stacked():

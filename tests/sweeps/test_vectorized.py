@@ -10,7 +10,6 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from dlexp.sweeps.hydra_files import to_yaml
 from dlexp.training.module import SupervisedModule
 
 TRAIN = [sys.executable, str(Path(__file__).resolve().parents[2] / "scripts" / "train.py")]
@@ -123,10 +122,22 @@ def test_groups_go_to_a_pool_of_processes(tmp_path):
     assert len(folders(tmp_path)) == 6
 
 
-@pytest.mark.parametrize(
-    "text", ["1e3", "1e-7", "yes", "null", "~", "", "0x1F", "1_000", ".inf", "a: b", "- x", "007", "é", "#a"]
-)
-def test_texts_stay_texts_in_yaml(text):
-    plain = {"value": text, "number": 1.0e-7, "list": [text, 1, None, True]}
-    loaded = OmegaConf.create(to_yaml(plain))
-    assert OmegaConf.to_container(loaded) == plain
+def test_hydras_callbacks_are_told_of_each_job(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from hydra.experimental.callback import Callback\n\n\n"
+        "class Mine(Callback):\n"
+        "    def on_job_start(self, config, *, task_function, **kwargs):\n"
+        "        print('start', config.hydra.job.num, config.seed, task_function.__name__)\n\n"
+        "    def on_job_end(self, config, job_return, **kwargs):\n"
+        "        print('end', job_return.cfg.seed, job_return.task_name, job_return.return_value > 0)\n"
+    )
+    done = call(
+        *["-m", "seed=3,4", "debug=fast", "trainer.accelerator=cpu", "hydra/launcher=vectorized"],
+        "+hydra.callbacks.mine._target_=mine.Mine",
+        cwd=tmp_path,
+        PYTHONPATH=str(tmp_path),
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done
+    told = [line for line in done.stdout.splitlines() if line.startswith(("start", "end"))]
+    expected = [["start 0 3 train", "end 3 train True"], ["start 1 4 train", "end 4 train True"]]
+    assert told == [line for lines in expected for line in lines]

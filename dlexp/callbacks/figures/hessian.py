@@ -41,7 +41,7 @@ def draw_lambda_max(
 
     Args:
         steps: the optimizer steps (T,).
-        lambda_max, lambda_min: extreme eigenvalues (T,).
+        lambda_max, lambda_min: extreme eigenvalues (T,); the smallest are all NaN where they were not found.
         edge: the lambda_max at the edge of stability (T,); NaN where there is none.
         loss: the training loss (T,).
         loss_name: a key of ``LOSS_LABELS``.
@@ -53,7 +53,8 @@ def draw_lambda_max(
         figure = Figure(figsize=(6.4, 5.6), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         upper.plot(steps, lambda_max, color=COLOURS[0], label="largest eigenvalue", **marker)
-        upper.plot(steps, lambda_min, color=COLOURS[3], ls=":", label="smallest eigenvalue", **marker)
+        if not np.isnan(lambda_min).all():
+            upper.plot(steps, lambda_min, color=COLOURS[3], ls=":", label="smallest eigenvalue", **marker)
         _draw_edge(upper, steps, np.asarray(edge), np.asarray(lambda_max))
         upper.set(title="Curvature of the training loss", ylabel="eigenvalue of the Hessian")
         upper.legend(loc="best")

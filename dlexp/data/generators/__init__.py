@@ -13,12 +13,13 @@ n_test, generator, *, settings) -> (x_train, y_train, x_test, y_test)``, marked 
 """
 
 from dlexp.data.generators.classification import gaussian_mixture, parity
-from dlexp.data.generators.fixed import chebyshev, digits, draws_both_sets
+from dlexp.data.generators.fixed import chebyshev, damped_wave_grid, digits, draws_both_sets, tent
 from dlexp.data.generators.regression import (
     additive,
     compositional,
     damped_wave,
     linear_teacher,
+    plane_wave,
     radial,
     sine_all,
     sine_cosine,
@@ -32,15 +33,18 @@ __all__ = [
     "chebyshev",
     "compositional",
     "damped_wave",
+    "damped_wave_grid",
     "digits",
     "draws_both_sets",
     "gaussian_mixture",
     "linear_teacher",
     "parity",
+    "plane_wave",
     "radial",
     "sine_all",
     "sine_cosine",
     "sine_first",
     "sine_sum",
     "sphere",
+    "tent",
 ]

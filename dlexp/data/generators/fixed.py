@@ -7,6 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from dlexp import targets
 from dlexp.data.generators.inputs import uniform_inputs
 
 TrainAndTest = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -40,9 +41,34 @@ def chebyshev(n_train: int, n_test: int, generator: torch.Generator, *, degree: 
     """
     if degree < 0:
         raise ValueError(f"degree={degree} is not allowed: it must be at least 0")
-    x_train = torch.linspace(-1, 1, n_train, dtype=torch.float64)[:, None]
+    x_train = _even_grid(-1, n_train)
     x_test = uniform_inputs(n_test, 1, generator)
     return x_train, (degree * x_train.arccos()).cos(), x_test, (degree * x_test.arccos()).cos()
+
+
+@draws_both_sets
+def damped_wave_grid(n_train: int, n_test: int, generator: torch.Generator) -> TrainAndTest:
+    """``y = sin(5 x) exp(-x^2)``, both sets evenly spaced on [-1, 1], both ends included."""
+    x_train, x_test = _even_grid(-1, n_train), _even_grid(-1, n_test)
+    return x_train, targets.damped_wave(x_train), x_test, targets.damped_wave(x_test)
+
+
+@draws_both_sets
+def tent(n_train: int, n_test: int, generator: torch.Generator, *, compositions: int = 5) -> TrainAndTest:
+    """``y = T(... T(x))``, the tent map composed so often, both sets evenly spaced on [0, 1], ends included.
+
+    The targets are exact where the number of points is a power of two plus one.
+
+    Raises ``ValueError`` for fewer than 1 composition.
+    """
+    if compositions < 1:
+        raise ValueError(f"compositions={compositions} is not allowed: it must be at least 1")
+    x_train, x_test = _even_grid(0, n_train), _even_grid(0, n_test)
+    return x_train, targets.tent(x_train, compositions), x_test, targets.tent(x_test, compositions)
+
+
+def _even_grid(lower: float, n: int) -> Tensor:
+    return torch.linspace(lower, 1, n, dtype=torch.float64)[:, None]
 
 
 @draws_both_sets

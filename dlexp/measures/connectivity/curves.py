@@ -1,5 +1,6 @@
 """Low-loss curves between two networks, trained with the ends held fixed (Garipov et al. 2018)."""
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from dlexp.measures.batched_losses import linear_combinations
 from dlexp.measures.connectivity.path import BezierCurve, Path, PolygonalChain
-from dlexp.measures.functional import Loss, functional_loss, parameter_vector, require_deterministic
+from dlexp.measures.functional import Loss, parameter_vector, require_deterministic
 
 _Curve = TypeVar("_Curve", bound=Path)
 
@@ -93,23 +94,42 @@ def _fit(
         raise ValueError(f"learning_rate={learning_rate} must be a positive number")
     if batch_size is not None and not 1 <= batch_size <= len(x):
         raise ValueError(f"batch_size={batch_size} must be between 1 and the number of rows, {len(x)}")
-    inner = knots[1:-1].clone().requires_grad_()
-    optimizer = torch.optim.Adam([inner], lr=learning_rate)
+    knots = knots.clone()
+    curved = curve(knots)
+    inner = knots[1:-1]
+    optimizer = torch.optim.Adam([inner], lr=learning_rate, fused=True)
     batches = _batches(x, y, batch_size, generator)
+    network, point, gradient = _flat_copy(model)
     with torch.enable_grad():
         for step in range(steps):
             optimizer.param_groups[0]["lr"] = learning_rate * (1 + math.cos(math.pi * step / steps)) / 2
             t = torch.rand(1, dtype=torch.float64, device=generator.device, generator=generator)
-            path = curve(torch.cat([knots[:1], inner, knots[-1:]]))
-            point = linear_combinations(path.weights(t).to(inner), path.knots)[0]
-            loss = functional_loss(model, loss_fn, *next(batches))(point)
-            optimizer.zero_grad()
-            loss.backward(inputs=[inner])
+            weights = curved.weights(t).to(knots)
+            point.copy_(linear_combinations(weights, knots)[0])
+            gradient.zero_()
+            x_batch, y_batch = next(batches)
+            loss_fn(network(x_batch), y_batch).backward()
+            inner.grad = weights[0, 1:-1, None] * gradient  # of the control points, by the chain rule
             optimizer.step()
-    fitted = torch.cat([knots[:1], inner.detach(), knots[-1:]])
-    if not bool(fitted.isfinite().all()):
+    if not bool(knots.isfinite().all()):
         raise FloatingPointError(f"the curve diverged with learning_rate={learning_rate}; use a smaller one")
-    return curve(fitted)
+    return curve(knots)
+
+
+def _flat_copy(model: nn.Module) -> tuple[nn.Module, Tensor, Tensor]:
+    """Return a copy of ``model``, and its trainable parameters and their gradients, as two vectors (P,).
+
+    Both are the memory that the copy works on: writing the first moves the copy, ``backward`` adds to the
+    second. A step then costs no taking apart and putting together of vectors.
+    """
+    network = copy.deepcopy(model)
+    point = parameter_vector(network)
+    gradient = torch.zeros_like(point)
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    sizes = [p.numel() for p in parameters]
+    for parameter, value, slope in zip(parameters, point.split(sizes), gradient.split(sizes), strict=True):
+        parameter.data, parameter.grad = value.view_as(parameter), slope.view_as(parameter)
+    return network, point, gradient
 
 
 def _batches(

@@ -12,8 +12,16 @@ from dlexp.measures.hessian.eigenvalues import Eigenpairs, lanczos_eigenvalues, 
 from dlexp.measures.hessian.gauss_newton import gauss_newton_matrix, gauss_newton_product
 from dlexp.measures.hessian.hvp import hvp
 from dlexp.measures.hessian.operators import Operator, gauss_newton_operator, hessian_operator
+from dlexp.measures.hessian.random_matrices import goe_positive_definite_share
 from dlexp.measures.hessian.spectral_density import SpectralDensity, lanczos_quadrature, spectral_density
-from dlexp.measures.hessian.spectrum import Inertia, hessian_matrix, inertia, negative_fraction, spectrum
+from dlexp.measures.hessian.spectrum import (
+    Inertia,
+    hessian_matrix,
+    inertia,
+    is_degenerate,
+    negative_fraction,
+    spectrum,
+)
 from dlexp.measures.hessian.trace import TraceEstimate, hutchinson_trace, trace
 
 __all__ = [
@@ -30,11 +38,13 @@ __all__ = [
     "gauss_newton_matrix",
     "gauss_newton_operator",
     "gauss_newton_product",
+    "goe_positive_definite_share",
     "hessian_matrix",
     "hessian_operator",
     "hutchinson_trace",
     "hvp",
     "inertia",
+    "is_degenerate",
     "kind_of",
     "lanczos_eigenvalues",
     "lanczos_quadrature",

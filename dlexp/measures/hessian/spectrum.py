@@ -72,3 +72,9 @@ def inertia(eigenvalues: Tensor, *, relative_tolerance: float | None = None) -> 
 def negative_fraction(eigenvalues: Tensor, *, relative_tolerance: float | None = None) -> float:
     """Return the share of ``eigenvalues`` (P,) that is negative; see :func:`zero_threshold` for zeros."""
     return inertia(eigenvalues, relative_tolerance=relative_tolerance).negative / len(eigenvalues)
+
+
+def is_degenerate(eigenvalues: Tensor, *, relative_tolerance: float | None = None) -> Tensor:
+    """Return whether each spectrum (..., P) holds a zero, (...,); see :func:`zero_threshold`."""
+    threshold = zero_threshold(eigenvalues, relative_tolerance)[..., None]
+    return (eigenvalues.abs() <= threshold).any(dim=-1)

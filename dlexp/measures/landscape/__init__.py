@@ -1,6 +1,6 @@
 """The loss on lines and planes through weight space, and the directions that span them."""
 
-from dlexp.measures.landscape.balance import balance_relu_units
+from dlexp.measures.landscape.balance import balance_relu_units, rescale_first_layer
 from dlexp.measures.landscape.directions import (
     SolutionPlane,
     orthonormal_directions,
@@ -15,6 +15,7 @@ from dlexp.measures.landscape.grids import (
     loss_plane,
     negative_second_difference_share,
 )
+from dlexp.measures.landscape.rescaling import rescaling_change
 from dlexp.measures.landscape.trajectory import (
     TrajectoryComponents,
     random_walk_explained_variance,
@@ -35,5 +36,7 @@ __all__ = [
     "plane_through",
     "random_direction",
     "random_walk_explained_variance",
+    "rescale_first_layer",
+    "rescaling_change",
     "trajectory_components",
 ]

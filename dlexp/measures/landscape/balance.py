@@ -1,6 +1,7 @@
-"""Fix the scale freedom of ReLU networks: balance each unit's incoming against its outgoing weights."""
+"""The scale freedom of ReLU networks: use it, or fix it by balancing each unit's weights."""
 
 import copy
+import math
 
 import torch
 from torch import Tensor, nn
@@ -27,14 +28,7 @@ def balance_relu_units(model: nn.Module, *, max_sweeps: int = 1000) -> nn.Module
     Raises ``ValueError`` unless the model is a chain of linear layers with ReLU, leaky ReLU or identity
     activations, with finite weights; ``RuntimeError`` if ``max_sweeps`` do not suffice.
     """
-    modules = require_linear_chain(model, "model")
-    for module in modules:
-        if not is_linear(module) and type(module) not in _HOMOGENEOUS:
-            raise ValueError(
-                f"model holds {type(module).__name__}; only ReLU, LeakyReLU and Identity units rescale"
-            )
-    balanced = copy.deepcopy(model)
-    layers = linear_layers(require_linear_chain(balanced, "model"))
+    balanced, layers = _rescalable_copy(model)
     weights = [layer.weight.double() for layer in layers]
     biases = [None if layer.bias is None else layer.bias.double() for layer in layers]
     if not all(bool(w.isfinite().all()) for w in [*weights, *(b for b in biases if b is not None)]):
@@ -60,6 +54,39 @@ def balance_relu_units(model: nn.Module, *, max_sweeps: int = 1000) -> nn.Module
         if bias is not None:
             layer.bias.copy_(bias)
     return balanced
+
+
+@torch.no_grad()
+def rescale_first_layer(model: nn.Module, factor: float) -> nn.Module:
+    """Return a copy of ``model``, the same function, its first layer times ``factor`` and the second over it.
+
+    The first layer's biases are multiplied too, the second's stay (Dinh et al. 2017, section 3).
+
+    Raises ``ValueError`` for a factor that is not positive and finite, and unless the model is a chain of at
+    least two linear layers with ReLU, leaky ReLU or identity activations.
+    """
+    if not 0 < factor < math.inf:
+        raise ValueError(f"factor={factor} must be a positive number")
+    rescaled, layers = _rescalable_copy(model)
+    if len(layers) < 2:
+        raise ValueError("model has one linear layer; two are needed to rescale one against the other")
+    first, second = layers[:2]
+    first.weight.mul_(factor)
+    if first.bias is not None:
+        first.bias.mul_(factor)
+    second.weight.div_(factor)
+    return rescaled
+
+
+def _rescalable_copy(model: nn.Module) -> tuple[nn.Module, list[nn.Linear]]:
+    """Return a copy of ``model`` and the copy's linear layers."""
+    for module in require_linear_chain(model, "model"):
+        if not is_linear(module) and type(module) not in _HOMOGENEOUS:
+            raise ValueError(
+                f"model holds {type(module).__name__}; only ReLU, LeakyReLU and Identity units rescale"
+            )
+    copied = copy.deepcopy(model)
+    return copied, linear_layers(require_linear_chain(copied, "model"))
 
 
 def _factor(weight: Tensor, bias: Tensor | None, following: Tensor) -> Tensor:

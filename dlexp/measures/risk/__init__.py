@@ -9,6 +9,7 @@ from dlexp.measures.risk.minimum_norm import (
     minimum_norm_distance,
     minimum_norm_solution,
     null_space_part,
+    ridge_solution,
 )
 from dlexp.measures.risk.random_features import FitErrors, random_feature_errors, random_feature_risk
 
@@ -24,4 +25,5 @@ __all__ = [
     "null_space_part",
     "random_feature_errors",
     "random_feature_risk",
+    "ridge_solution",
 ]

@@ -1,5 +1,6 @@
 """Minimum-norm solutions of least squares, and how far trained weights are from them (implicit bias)."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -40,10 +41,19 @@ def minimum_norm_solution(design: Tensor, targets: Tensor, *, rtol: float | None
     ``ValueError`` for other shapes and numbers that are not finite.
     """
     _check_system(design, targets)
-    left, singular, right = _compact_svd(design, rtol)
-    coefficients = left.T @ targets
-    scale = singular if targets.ndim == 1 else singular[:, None]
-    return right.T @ (coefficients / scale)
+    return _solution(_compact_svd(design, rtol), targets)
+
+
+def ridge_solution(design: Tensor, targets: Tensor, ridge: float) -> Tensor:
+    """Return the w that minimises ``|X w - y|^2 / N + ridge |w|^2``.
+
+    With ``ridge`` 0 that is the minimum-norm solution. Shapes and errors as :func:`minimum_norm_solution`;
+    also ``ValueError`` for a negative ``ridge``.
+    """
+    _check_system(design, targets)
+    if not 0 <= ridge < math.inf:
+        raise ValueError(f"ridge={ridge} is not allowed: it must be a finite number, 0 or above")
+    return _solution(_compact_svd(design, None), targets, len(design) * ridge)
 
 
 def null_space_part(design: Tensor, weights: Tensor, *, rtol: float | None = None) -> Tensor:
@@ -52,8 +62,7 @@ def null_space_part(design: Tensor, weights: Tensor, *, rtol: float | None = Non
     Shapes: ``design`` (N, P), ``weights`` (P,) or (P, K) -> the same. Raises ``ValueError`` for other shapes.
     """
     _check_weights("weights", design, weights)
-    _, _, right = _compact_svd(design, rtol)
-    return weights - right.T @ (right @ weights)
+    return _unseen(_compact_svd(design, rtol), weights)
 
 
 def gradient_descent_limit(design: Tensor, targets: Tensor, initial_weights: Tensor) -> Tensor:
@@ -76,7 +85,9 @@ def minimum_norm_distance(
     infinite. Shapes: ``design`` (N, P), ``targets`` (N,) or (N, K), weights (P,) or (P, K). Raises
     ``ValueError`` for other shapes and numbers that are not finite.
     """
-    solution = minimum_norm_solution(design, targets)
+    _check_system(design, targets)
+    svd = _compact_svd(design, None)
+    solution = _solution(svd, targets)
     start = torch.zeros_like(solution) if initial_weights is None else initial_weights
     for name, value in (("weights", weights), ("initial_weights", start)):
         if value.shape != solution.shape:
@@ -84,15 +95,14 @@ def minimum_norm_distance(
                 f"{name} has the shape {tuple(value.shape)}; allowed: {tuple(solution.shape)}, the solution's"
             )
     difference = weights - solution
-    unseen = null_space_part(design, weights)
     norm = solution.norm()
     return MinimumNormDistance(
         distance=difference.norm().item(),
         relative_distance=(difference.norm() / norm).item(),
         norm_ratio=(weights.norm() / norm).item(),
-        row_space_distance=(difference - null_space_part(design, difference)).norm().item(),
-        null_space_norm=unseen.norm().item(),
-        distance_to_limit=(difference - null_space_part(design, start)).norm().item(),
+        row_space_distance=(difference - _unseen(svd, difference)).norm().item(),
+        null_space_norm=_unseen(svd, weights).norm().item(),
+        distance_to_limit=(difference - _unseen(svd, start)).norm().item(),
     )
 
 
@@ -133,12 +143,27 @@ def linear_system(model: nn.Module, x: Tensor, y: Tensor) -> LinearSystem:
     return LinearSystem(jacobian.reshape(offset.numel(), -1), (y - offset).reshape(-1))
 
 
-def _compact_svd(design: Tensor, rtol: float | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Return U (N, r), s (r,), V^T (r, P) of the numerical rank r."""
+class _Svd(NamedTuple):
+    left: Tensor  # (N, r), r the numerical rank
+    singular: Tensor  # (r,)
+    right: Tensor  # (r, P)
+
+
+def _compact_svd(design: Tensor, rtol: float | None) -> _Svd:
     left, singular, right = torch.linalg.svd(design, full_matrices=False)
     tolerance = max(design.shape) * torch.finfo(design.dtype).eps if rtol is None else rtol
     kept = singular > tolerance * singular[0]
-    return left[:, kept], singular[kept], right[kept]
+    return _Svd(left[:, kept], singular[kept], right[kept])
+
+
+def _solution(svd: _Svd, targets: Tensor, penalty: float = 0.0) -> Tensor:
+    """Return what minimises |X w - y|^2 + penalty |w|^2; without a penalty, of all such w the shortest."""
+    factors = svd.singular / (svd.singular.square() + penalty)
+    return svd.right.T @ (svd.left.T @ targets * factors.reshape(-1, *[1] * (targets.ndim - 1)))
+
+
+def _unseen(svd: _Svd, weights: Tensor) -> Tensor:
+    return weights - svd.right.T @ (svd.right @ weights)
 
 
 def _check_system(design: Tensor, targets: Tensor) -> None:

@@ -8,6 +8,8 @@ import torch
 from scipy.optimize import brentq
 from torch import Tensor
 
+from dlexp.measures.risk.minimum_norm import ridge_solution
+
 # E relu(G), E G relu(G) and E relu(G)^2 for a standard normal G.
 _MEAN, _LINEAR, _SQUARE = 1 / math.sqrt(2 * math.pi), 0.5, 0.5
 
@@ -54,10 +56,7 @@ def random_feature_errors(
     weights = torch.randn(n_features, d, dtype=torch.float64, generator=generator, device=generator.device)
     weights = weights.to(train_x) / math.sqrt(d)
     train_f, test_f = (activation(x @ weights.T) / math.sqrt(n_features) for x in (train_x, test_x))
-    left, singular, right = torch.linalg.svd(train_f, full_matrices=False)
-    kept = singular > max(train_f.shape) * torch.finfo(train_f.dtype).eps * singular[0]
-    inverse = torch.where(kept, singular / (singular**2 + n * ridge), 0.0)
-    solution = right.T @ (inverse[:, None] * (left.T @ train_y.reshape(n, -1)))
+    solution = ridge_solution(train_f, train_y.reshape(n, -1), ridge)
     return FitErrors(
         train=(train_f @ solution - train_y.reshape(n, -1)).square().mean().item(),
         test=(test_f @ solution - test_y.reshape(len(test_y), -1)).square().mean().item(),

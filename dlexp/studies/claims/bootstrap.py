@@ -10,11 +10,22 @@ Both factors enter here in one of two ways:
 - a position on a grid (`on_grid`): Hesterberg's expanded percentiles, at the levels
   Phi(-+ t(n - 1) * sqrt(n / (n - 1))), for distances mean nothing on a grid.
 
-Coverage of the mean, measured by ``pytest -m slow tests/studies/claims/test_bootstrap.py -s``, 4000 tables
-each, beside the usual alternatives:
+Coverage of the mean in 2000 tables of n = 5 (standard error .005), beside the usual alternatives, and of
+this interval for n = 10 and 20; measured by ``pytest -m slow -s tests/studies/claims/test_bootstrap.py``:
 
-| n  | data              | this | percentile | BCa  | expanded | bootstrap-t | Student's t |
-|----|-------------------|------|------------|------|----------|-------------|-------------|
+| data             | this | percentile | BCa  | expanded | bootstrap-t | Student's t | n = 10 | n = 20 |
+|------------------|------|------------|------|----------|-------------|-------------|--------|--------|
+| normal           | .952 | .854       | .853 | .932     | .961        | .958        | .956   | .953   |
+| uniform          | .926 | .841       | .860 | .909     | .957        | .921        | .948   | .943   |
+| Student t(3)     | .954 | .826       | .808 | .920     | .951        | .957        | .954   | .943   |
+| lognormal, sd .5 | .919 | .811       | .822 | .896     | .942        | .919        | .922   | .924   |
+| lognormal, sd 1  | .833 | .722       | .743 | .815     | .900        | .823        | .851   | .860   |
+| 5 or 6, half     | .927 | .927       | .927 | .927     | .608        | .927        | .980   | .955   |
+| 5 or 6, a fifth  | .667 | .656       | .667 | .667     | .593        | .656        | .886   | .922   |
+
+No interval mends what five seeds did not show: heavy skewness (ratios and slopes are therefore averaged in
+logarithms) and values so rare that no seed has one. The bootstrap-t does better for skewed values, but is a
+third wider for normal ones and useless for tied ones.
 """
 
 import itertools
@@ -27,17 +38,16 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+Interval = tuple[float, float, float]  # estimate, low, high
 
 CONFIDENCE = 0.95
 _TAIL = (1 - CONFIDENCE) / 2
 # Up to here all resamples are enumerated (6435 of 8 seeds): the interval then has no Monte Carlo error.
 _ENUMERATED = 8
-_RESAMPLES = 20_000
+_RESAMPLES = 10_000
 
 
-def interval(
-    rows: Array, statistic: Callable[[Array], Array], *, on_grid: bool = False
-) -> tuple[float, float, float]:
+def interval(rows: Array, statistic: Callable[[Array], Array], *, on_grid: bool = False) -> Interval:
     """Return the estimate of a statistic and the ends of its 95 % bootstrap interval.
 
     Deterministic; seeds (whole rows) are resampled, so columns stay paired.
@@ -75,14 +85,14 @@ def interval(
 def _means(counts: Array, rows: Array) -> Array:
     """Return each resample's means, shape (resamples, columns); `counts` says how often each seed is drawn.
 
-    Around the first row and in units of the largest value: a column of equal values has exactly that value as
-    its mean, and nothing overflows.
+    Around the first row and in units of the power of 2 above the largest value: a column of equal values has
+    exactly that value as its mean, and nothing overflows.
     """
     infinite = np.isinf(rows)
     finite = np.where(infinite, 0.0, rows)
-    scale = np.abs(finite).max(axis=0)
-    finite = finite / np.where(scale == 0, 1.0, scale)
-    means: Array = (finite[0] + counts @ (finite - finite[0]) / len(rows)) * scale
+    exponents = np.frexp(np.abs(finite).max(axis=0))[1]
+    finite = np.ldexp(finite, -exponents)
+    means: Array = np.ldexp(finite[0] + counts @ (finite - finite[0]) / len(rows), exponents)
     if infinite.any():
         above, below = (counts @ (rows == end) > 0 for end in (np.inf, -np.inf))
         means[above], means[below], means[above & below] = np.inf, -np.inf, np.nan

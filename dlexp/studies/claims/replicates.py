@@ -11,6 +11,7 @@ from dlexp.studies.claims.definition import FEWEST_POINTS, Claim, Term
 from dlexp.studies.claims.statistics import Table
 from dlexp.studies.runs import DIVERGED, DONE, FAILED, Run
 from dlexp.studies.summary import is_number, is_seed, sort_key, varying_keys
+from dlexp.studies.where import is_same, matches
 
 
 class ReplicatesError(ValueError):
@@ -63,9 +64,14 @@ def gather(claim: Claim, runs: Sequence[Run]) -> Replicates:
     statistic = claim.statistic
     terms = [term for term in statistic.terms if isinstance(term, Term)]
     for term in terms:
-        if not any(_matches(term, run) for run in runs):
+        of_term = [run for run in runs if run.config and matches(run, term.where)]
+        if not of_term:
             raise ReplicatesError(f"There are no runs for {term}.")
-    matched = [run for run in runs if any(_matches(term, run) for term in terms)]
+        done = [run for run in of_term if run.status == DONE]
+        if done and not any(term.metric in run.metrics for run in done):
+            raise ReplicatesError(f"No run has the metric {term.metric}.")
+    matched = [run for run in runs if run.config and any(matches(run, term.where) for term in terms)]
+    matched.sort(key=lambda run: run.run_id)
     ended = [run for run in matched if run.status in (DONE, DIVERGED)]
     columns: list[_Column | float]
     if statistic.along is None:
@@ -82,9 +88,10 @@ def gather(claim: Claim, runs: Sequence[Run]) -> Replicates:
         run.run_id
         for column in measured
         for seed, run in column.runs.items()
-        if run.status == DONE and np.isnan(_cell(column, seed, claim.diverged)).any()
+        if run.status == DONE or not isinstance(claim.diverged, str)
+        if np.isnan(_cell(column, seed, claim.diverged)).any()
     }
-    stopped = {_seed(run) for run in matched if run not in ended}
+    stopped = {_seed(run) for run in matched if run.status not in (DONE, DIVERGED)}
     return Replicates(
         table=Table(tuple(np.array(complete)[used].tolist()), cells[used, :, 0], cells[used, :, 1]),
         n_diverged=sum(run.status == DIVERGED for run in matched),
@@ -100,28 +107,16 @@ def _cell(column: _Column | float, seed: int, diverged: str | float) -> tuple[fl
     if isinstance(column, float):
         return column, 0.0
     run = column.runs[seed]
-    value = run.metrics.get(column.metric, math.nan)
+    position = 0.0
+    if column.along is not None:
+        position = _finite(run.config.get(column.along, run.metrics.get(column.along)))
     if run.status == DIVERGED:
-        value = math.nan if isinstance(diverged, str) else diverged
-    elif not math.isfinite(value):
-        value = math.nan
-    if column.along is None:
-        return value, 0.0
-    position = (
-        run.config[column.along] if column.along in run.config else run.metrics.get(column.along, math.nan)
-    )
-    return value, float(position) if math.isfinite(position) else math.nan
+        return math.nan if isinstance(diverged, str) else diverged, position
+    return _finite(run.metrics.get(column.metric)), position
 
 
-def _matches(term: Term, run: Run) -> bool:
-    keys = [key for key in term.where if run.has_result or key in run.config]
-    return bool(run.config) and all(
-        any(_is_same(run.config.get(key), value) for value in term.where[key]) for key in keys
-    )
-
-
-def _is_same(setting: Any, value: Any) -> bool:
-    return is_number(setting) == is_number(value) and bool(setting == value)
+def _finite(value: float | None) -> float:
+    return float(value) if value is not None and math.isfinite(value) else math.nan
 
 
 def _seed(run: Run) -> Any:
@@ -134,7 +129,7 @@ def _points(
     """Return a curve's points: the values of the setting `along`, or if that is a metric, the settings."""
     is_setting = any(along in run.config for run in matched)
     for value in term.where.get(along, ()):
-        if not any(_is_same(run.config.get(along), value) for run in matched):
+        if not any(is_same(run.config.get(along), value) for run in matched):
             raise ReplicatesError(f"There are no runs with {along}={value}.")
     keys = [along] if is_setting else sorted(varying_keys(ended))
     groups: dict[tuple[Any, ...], list[Run]] = {}
@@ -155,10 +150,7 @@ def _points(
 
 def _column(term: Term, runs: Sequence[Run], along: str | None = None) -> _Column:
     """Return a term's column; runs that differ in more than the seed are not replicates of one setting."""
-    runs = [run for run in runs if _matches(term, run)]
-    done = [run for run in runs if run.status == DONE]
-    if done and not any(term.metric in run.metrics for run in done):
-        raise ReplicatesError(f"No run has the metric {term.metric}.")
+    runs = [run for run in runs if run.config and matches(run, term.where)]
     by_seed: dict[int, Run] = {}
     for run in runs:
         seed = _seed(run)

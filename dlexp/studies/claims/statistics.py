@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlexp.studies.claims.bootstrap import Array, interval
+from dlexp.studies.claims.bootstrap import Array, Interval, interval
 
 
 @dataclass(frozen=True)
 class Table:
     """Replicates: row i is that of `seeds[i]`, the columns are the terms or the points of the curve.
 
-    `values` and `positions` have the shape (seeds, columns); terms have the position 0. Values may be infinite
-    (diverged runs), never NaN.
+    `values` and `positions` have the shape (seeds, columns); terms have the position 0. Values may be
+    infinite (diverged runs), never NaN.
     """
 
     seeds: tuple[int, ...]
@@ -57,7 +57,7 @@ def _evaluate_per_seed(kind: str, table: Table) -> Estimated:
     values = np.where(np.isinf(values) & np.isfinite(table.values).all(axis=1), np.nan, values)
     found = interval(values[:, None], lambda means: means[:, 0])
     if kind == "ratio":
-        found, values = _exp(*found), np.exp(values)
+        found, values = _exp(found), np.exp(values)
     elif kind == "rank_correlation":
         found = _clip(found, -1, 1)
     return Estimated(*found, {seed: float(value) for seed, value in zip(table.seeds, values, strict=True)})
@@ -69,7 +69,7 @@ def _evaluate_curve(kind: str, table: Table) -> Estimated:
     if kind == "peak":
         found = _clip(found, positions.min(), positions.max())
     else:
-        found = _exp(*_clip(found, 0, math.inf))
+        found = _exp(_clip(found, 0, math.inf))
     return Estimated(*found, {})
 
 
@@ -91,10 +91,14 @@ def slope(table: Table) -> Array:
 
 def rank_correlation(table: Table) -> Array:
     """Return each seed's Spearman correlation of value with position, ties at mean ranks, shape (seeds,)."""
-    from scipy.stats import rankdata
+    positions, values = _ranks(table.positions), _ranks(table.values)
+    return _centred_product(positions, values, lambda x, y: np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1)))
 
-    ranks = (rankdata(part, axis=1) for part in (table.positions, table.values))
-    return _centred_product(*ranks, lambda x, y: np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1)))
+
+def _ranks(rows: Array) -> Array:
+    others, own = rows[:, None, :], rows[:, :, None]
+    ranks: Array = (others < own).sum(axis=2) + ((others == own).sum(axis=2) + 1) / 2
+    return ranks
 
 
 def _centred_product(x: Array, y: Array, norm: Callable[[Array, Array], Array]) -> Array:
@@ -130,9 +134,11 @@ def _log(values: Array) -> Array:
     return np.log(np.where(values > 0, values, np.nan))
 
 
-def _exp(*numbers: float) -> tuple[float, ...]:
-    return tuple(float(np.exp(number)) for number in numbers)
+def _exp(found: Interval) -> Interval:
+    estimate, low, high = map(float, np.exp(found))
+    return estimate, low, high
 
 
-def _clip(numbers: tuple[float, ...], low: float, high: float) -> tuple[float, ...]:
-    return tuple(float(np.clip(number, low, high)) for number in numbers)
+def _clip(found: Interval, lowest: float, highest: float) -> Interval:
+    estimate, low, high = map(float, np.clip(found, lowest, highest))
+    return estimate, low, high

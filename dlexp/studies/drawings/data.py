@@ -12,6 +12,7 @@ from dlexp.studies.names import metric_name
 from dlexp.studies.panels import Series
 from dlexp.studies.runs import DONE, Run
 from dlexp.studies.summary import is_number, summarize
+from dlexp.studies.where import matches
 
 if TYPE_CHECKING:
     import numpy
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     Array = numpy.typing.NDArray[numpy.float64]
 
 
-class Study:
+class StudyRuns:
     """The runs of a study; what they kept in files is read once, and only what is drawn.
 
     Of the runs that were asked for it remembers those that did not end well, and those of which values that
@@ -39,17 +40,27 @@ class Study:
         self.unfinished = {run.run_id for run in self._runs if not run.config}
         self.incomplete = set()
 
+    def is_setting(self, key: str | None) -> bool:
+        """Return whether a name is one of a setting, not of a metric."""
+        return any(key in run.config for run in self._runs)
+
     def select(self, *conditions: Mapping[str, Any]) -> list[Run]:
         """Return the runs that meet all conditions and ended well."""
-        met = [run for run in self._runs if run.config and all(_meets(run, where) for where in conditions)]
+        met = [run for run in self._runs if run.config and all(matches(run, where) for where in conditions)]
         self.unfinished |= {run.run_id for run in met if run.status != DONE}
         return [run for run in met if run.status == DONE]
 
     def values(self, runs: Sequence[Run], metric: str) -> list[tuple[Run, float]]:
         """Return the runs with a finite value of a metric, and it."""
         found = [(run, run.metrics.get(metric, math.nan)) for run in runs]
-        self.incomplete |= {run.run_id for run, value in found if not math.isfinite(value)}
-        return [(run, value) for run, value in found if math.isfinite(value)]
+        finite = [(run, value) for run, value in found if math.isfinite(value)]
+        self.leave_out(runs, [run for run, _ in finite])
+        return finite
+
+    def leave_out(self, runs: Sequence[Run], complete: Sequence[Run]) -> None:
+        """Remember which of the runs are not complete, if any is; what no run has is not theirs to lack."""
+        if complete:
+            self.incomplete |= {run.run_id for run in runs} - {run.run_id for run in complete}
 
     def array(self, run: Run, name: str) -> "Array | None":
         """Return an array that a run kept, as float64, or None if it did not."""
@@ -58,21 +69,16 @@ class Study:
         key = (run.folder, name)
         if key not in self._arrays:
             try:
-                with numpy.load(run.folder / "arrays.npz", allow_pickle=False) as arrays:
+                # numpy leaves a file that it opened itself open if it is broken
+                with (run.folder / "arrays.npz").open("rb") as file, numpy.load(file) as arrays:
                     self._arrays[key] = numpy.asarray(arrays[name], dtype=numpy.float64)
             except (OSError, KeyError, ValueError, zipfile.BadZipFile):
                 self._arrays[key] = None
-        if self._arrays[key] is None:
-            self.incomplete.add(run.run_id)
         return self._arrays[key]
 
     def path(self, run: Run, line: Line) -> dict[float, float]:
-        """Return a line's finite values of one run by position: optimizer steps, or the array ``line.x``."""
-        found = self._history(run, line.metric) if line.metric else self._array_path(run, line)
-        path = {x: y for x, y in sorted(found.items()) if math.isfinite(x) and math.isfinite(y)}
-        if len(path) < max(1, len(found)):
-            self.incomplete.add(run.run_id)
-        return path
+        """Return a line's values of one run by position: optimizer steps, or the array ``line.x``."""
+        return self._history(run, line.metric) if line.metric else self._array_path(run, line)
 
     def _history(self, run: Run, metric: str) -> dict[float, float]:
         if run.folder not in self._histories:
@@ -113,26 +119,34 @@ def pick_row(values: "Array", row: int | Sequence[int]) -> "Array":
     return part if part.ndim == 1 else values.reshape(-1)[:0]
 
 
-def along(study: Study, line: Line, key: str) -> Series:
+def along(study: StudyRuns, line: Line, key: str) -> Series:
     """Return a metric's replicates against a setting or, setting by setting, the mean of another metric."""
     assert line.metric is not None
     runs = study.select(line.where)
-    pairs = study.values(runs, line.metric)
+    values = {run.folder: value for run, value in study.values(runs, line.metric)}
     points: dict[float, list[tuple[Run, float]]] = {}
     for position, run in positions_of(runs, key):
-        points.setdefault(position, []).extend(pair for pair in pairs if pair[0] is run)
-    positions = sorted(position for position in points if points[position])
+        if run.folder in values:
+            points.setdefault(position, []).append((run, values[run.folder]))
+    positions = sorted(points)
     replicates = [by_seed(points[position]) for position in positions]
     return Series(line.legend, metric_name(line.metric), positions, replicates)
 
 
-def over_positions(study: Study, line: Line) -> Series:
+def over_positions(study: StudyRuns, line: Line) -> Series:
     """Return a line's replicates where all runs measured it, and each run's path."""
-    paths = [(run, path) for run in study.select(line.where) if (path := study.path(run, line))]
+    runs = study.select(line.where)
+    whole = [(run, study.path(run, line)) for run in runs]
+    paths = [(run, finite) for run, path in whole if (finite := _finite(path))]
+    study.leave_out(runs, [run for (run, path) in whole if path and len(_finite(path)) == len(path)])
     positions = sorted(set.intersection(*(set(path) for _, path in paths))) if paths else []
     replicates = [by_seed([(run, path[x]) for run, path in paths]) for x in positions]
     single = [(list(path), list(path.values())) for _, path in paths]
     return Series(line.legend, metric_name(line.metric or line.y or ""), positions, replicates, single)
+
+
+def _finite(path: Mapping[float, float]) -> dict[float, float]:
+    return {x: y for x, y in sorted(path.items()) if math.isfinite(x) and math.isfinite(y)}
 
 
 def by_seed(pairs: Iterable[tuple[Run, float]]) -> list[float]:
@@ -151,7 +165,7 @@ def quantity(run: Run, name: str) -> float:
     value = run.metrics.get(name, run.config.get(name))
     if name == "data.batch_size" and value == "full":
         value = run.config.get("data.n_train")
-    return float(value) if is_number(value) else math.nan
+    return float(value) if value is not None and is_number(value) else math.nan
 
 
 def positions_of(runs: Sequence[Run], key: str) -> list[tuple[float, Run]]:
@@ -164,18 +178,3 @@ def positions_of(runs: Sequence[Run], key: str) -> list[tuple[float, Run]]:
             mean = setting.estimate(key).mean
             found += [(mean, run) for run in setting.runs]
     return [(position, run) for position, run in found if math.isfinite(position)]
-
-
-def _meets(run: Run, where: Mapping[str, Any]) -> bool:
-    for key, wanted in where.items():
-        value = run.config.get(key)
-        options = wanted if isinstance(wanted, list | tuple) else [wanted]
-        if not any(_is_same(value, option) for option in options):
-            return False
-    return True
-
-
-def _is_same(value: Any, wanted: Any) -> bool:
-    if is_number(value) and is_number(wanted):
-        return math.isclose(value, wanted, rel_tol=1e-12)
-    return type(value) is type(wanted) and bool(value == wanted)

@@ -11,7 +11,7 @@ from typing import Any
 class Key:
     """A key's value: what is `expected`, in words, and whether a value `fits`.
 
-    `entry` are the keys of the mapping it has to be, `entries` those of each mapping in the list it has to be.
+    `entry` are the keys of the mapping it has to be, `entries` those of each mapping in a list.
     """
 
     expected: str

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dlexp.studies.drawings.layout import Page
-from dlexp.studies.drawings.specification import Law, Line, Mark, Panel
+from dlexp.studies.drawings.panel_axes import Content
+from dlexp.studies.drawings.specification import Law, Mark
 from dlexp.studies.names import value_text
-from dlexp.studies.panels import Series
 from dlexp.studies.style import THRESHOLD
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _DOTTED, _DASHED = (0, (2, 2)), (0, (6, 3))
 _SIZE = 8.5
+_POINTS = 60  # of a line, between which its text may stand
 _AWAY = 3.0  # points between a text and its line
 _LETTER = 0.068  # inches of a letter, about
 
@@ -35,7 +36,7 @@ class LineText:
 
 
 def law_through(law: Law, points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return points of a power law through the geometric mean of the positive ones of some points, as far along.
+    """Return points of a power law through the geometric mean of the positive points, over their range.
 
     There are none where fewer than two points are positive.
     """
@@ -44,24 +45,36 @@ def law_through(law: Law, points: Sequence[tuple[float, float]]) -> list[tuple[f
         return []
     centre = math.fsum(math.log(a) for a, _ in pairs) / len(pairs)
     level = math.fsum(math.log(b) for _, b in pairs) / len(pairs)
-    low, high = math.log(min(pairs)[0]), math.log(max(pairs)[0])
-    logs = [low + (high - low) * i / 60 for i in range(61)]
-    return [(math.exp(u), math.exp(min(level + law.slope * (u - centre), 700))) for u in logs]
+    return [
+        (x, math.exp(min(level + law.slope * (math.log(x) - centre), 700.0)))
+        for x in _spread(min(pairs)[0], max(pairs)[0])
+    ]
 
 
-def draw_laws(
-    axes: "Axes", panel: Panel, drawn: Sequence[tuple[Line, Series]]
-) -> tuple[list[LineText], list[str]]:
-    """Draw power laws through the means of lines; return their labels, and of those that cannot be drawn a note."""
+def _spread(low: float, high: float) -> list[float]:
+    """Return numbers from low to high, evenly spaced on a logarithmic axis if they are positive."""
+    if low > 0:
+        return [low * (high / low) ** (i / _POINTS) for i in range(_POINTS + 1)]
+    return [low + (high - low) * i / _POINTS for i in range(_POINTS + 1)]
+
+
+def draw_laws(axes: "Axes", content: Content) -> tuple[list[LineText], list[str]]:
+    """Draw power laws through the means of lines; return their labels, and notes of what cannot be drawn."""
     texts, notes = [], []
-    for law in panel.laws:
+    for law in content.panel.laws:
         slope = f"slope {value_text(law.slope)}".replace("-", "−")
         text = law.label if "slope" in law.label else f"{law.label} ({slope})" if law.label else slope
-        wanted = next(line for i, line in enumerate(panel.lines) if law.line in (i, line.label))
-        means = [(x, found.mean) for line, one in drawn if line is wanted for x, found, _ in one.points]
+        lines = content.panel.lines or content.panel.groups
+        named = [line for i, line in enumerate(lines) if law.line in (i, line.label)]
+        means = [
+            (x, found.mean)
+            for line, one in content.lines
+            if line in named or not lines
+            for x, found, _ in one.points
+        ]
         points = law_through(law, means)
         if points:
-            axes.plot(*zip(*points, strict=True), color="black", linestyle=_DASHED, linewidth=1.1, zorder=2.5)
+            axes.plot(*zip(*points, strict=True), color="black", linestyle=_DASHED, linewidth=1.1, zorder=3.2)
             texts.append(LineText(axes, text, points))
         else:
             notes.append(f"No line for {text}: its runs are missing.")
@@ -83,6 +96,16 @@ def draw_horizontal(axes: "Axes", marks: Sequence[Mark]) -> list[LineText]:
     return texts
 
 
+def draw_diagonal(axes: "Axes") -> list[LineText]:
+    """Draw the line on which x and y are equal, across what the panel shows; return its label."""
+    low, high = (pick(x, y) for pick, x, y in zip((max, min), axes.get_xlim(), axes.get_ylim(), strict=True))
+    if low >= high:
+        return []
+    points = [(x, x) for x in _spread(low, high)]
+    axes.plot(*zip(*points, strict=True), color="black", linestyle=_DASHED, linewidth=1.1, zorder=2.5)
+    return [LineText(axes, "equal", points)]
+
+
 def draw_vertical(axes: "Axes", places: Sequence[tuple[float, str, str]], width: float) -> int:
     """Mark places (position, label, colour), with each label above the panel, `width` inches wide.
 
@@ -93,11 +116,14 @@ def draw_vertical(axes: "Axes", places: Sequence[tuple[float, str, str]], width:
         axes.axvline(x, color=colour, linestyle=_DOTTED, linewidth=1.1, zorder=1)
         if not label:
             continue
-        share = float(axes.transAxes.inverted().transform(axes.transData.transform((x, axes.get_ylim()[0])))[0])
+        share = float(
+            axes.transAxes.inverted().transform(axes.transData.transform((x, axes.get_ylim()[0])))[0]
+        )
         half = len(label) * _LETTER / width / 2
         centre = min(max(share, half), max(1 - half, half))
         row = next(
-            (i for i, ends in enumerate(taken) if all(abs(centre - c) > half + h for c, h in ends)), len(taken)
+            (i for i, ends in enumerate(taken) if all(abs(centre - c) > half + h for c, h in ends)),
+            len(taken),
         )
         taken += [[]] if row == len(taken) else []
         taken[row].append((centre, half + 0.02))
@@ -146,7 +172,8 @@ def _place(label: LineText) -> None:
     text.set_verticalalignment("bottom")
     # In the panel's own coordinates: it stays in its place when the figure is saved with other dots an inch.
     text.set_transform(axes.transAxes)
-    text.set_position(axes.transAxes.inverted().transform(best))
+    x, y = axes.transAxes.inverted().transform(best)
+    text.set_position((float(x), float(y)))
 
 
 def _corners(points: "Array", size: "Array", away: float) -> "Iterator[Array]":

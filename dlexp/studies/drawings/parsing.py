@@ -10,7 +10,7 @@ from dlexp.studies.drawings.grammar import Key, Keys
 from dlexp.studies.drawings.specification import Drawing, Law, Line, Mark, Panel
 from dlexp.studies.style import COLOURS
 
-MOST_PANELS = 4
+MOST_PANELS, MOST_SURFACES = 4, 2
 _NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
 
 
@@ -19,9 +19,10 @@ class DrawingError(ValueError):
 
 
 _SCALE = grammar.one_of("log", "linear")
+_WHERE: Keys = {"where": grammar.where()}
 _CONDITIONED: Keys = {
     "label": grammar.text(),
-    "where": grammar.where(),
+    **_WHERE,
     "control": grammar.flag(),
 }
 _METRIC_LINE: Keys = {
@@ -44,13 +45,13 @@ _PATH_LINE: Keys = {
 }
 _PAIR = Key(
     "a list of two names of metrics or settings",
-    lambda value: isinstance(value, list | tuple)
-    and len(value) == 2
-    and all(isinstance(name, str) for name in value),
+    lambda value: (
+        isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(name, str) for name in value)
+    ),
 )
 _TITLE: Keys = {"title": grammar.text()}
 _X_AXIS: Keys = {"x_label": grammar.text(), "x_scale": _SCALE}
-_Y_AXIS: Keys = {"y_label": grammar.text(), "scale": _SCALE}
+_Y_AXIS: Keys = {"y_label": grammar.text(), "scale": _SCALE, "share_y": grammar.flag()}
 _HORIZONTAL: Keys = {
     "horizontal": grammar.listing({"at": grammar.number(required=True), "label": grammar.text()})
 }
@@ -69,7 +70,7 @@ _QUANTITY = grammar.mapping(
     {"metric": grammar.name("a metric"), "array": grammar.name("an array"), "row": _ROW}, required=True
 )
 _SURFACE: Keys = {
-    "where": grammar.where(),
+    **_WHERE,
     "values": grammar.name("an array"),
     "coordinates": grammar.name("an array", nullable=True),
     "trajectory": grammar.name("an array", nullable=True),
@@ -80,15 +81,17 @@ _SURFACE: Keys = {
 _PANELS: Mapping[str, Keys] = {
     "curves": {
         "along": grammar.name("a setting or a metric"),
+        **_WHERE,
         **_X_AXIS,
         **_Y_AXIS,
         "lines": grammar.listing(_METRIC_LINE, required=True),
         **_MARKS,
     },
-    "paths": {**_X_AXIS, **_Y_AXIS, "lines": grammar.listing(_PATH_LINE, required=True), **_MARKS},
+    "paths": {**_WHERE, **_X_AXIS, **_Y_AXIS, "lines": grammar.listing(_PATH_LINE, required=True), **_MARKS},
     "scatter": {
         "x": _QUANTITY,
         "y": _QUANTITY,
+        **_WHERE,
         "groups": grammar.listing(_CONDITIONED),
         "diagonal": grammar.flag(),
         **_X_AXIS,
@@ -98,6 +101,7 @@ _PANELS: Mapping[str, Keys] = {
     "bars": {
         "lines": grammar.listing(_METRIC_LINE, required=True),
         "groups": grammar.listing({"metric": grammar.name("a metric"), **_CONDITIONED}),
+        **_WHERE,
         "x_label": grammar.text(),
         **_Y_AXIS,
         **_HORIZONTAL,
@@ -152,6 +156,8 @@ def _problems(index: int, entry: Mapping[str, Any]) -> Iterator[str]:
     panels = [] if found else _panels(entry)
     if len(panels) > MOST_PANELS:
         found.append(f"{place}: {len(panels)} panels are too many to be read; the most are {MOST_PANELS}.")
+    if len(panels) > MOST_SURFACES and entry.get("three_d"):
+        found.append(f"{place}: three_d is for at most {MOST_SURFACES} panels; there are {len(panels)}.")
     for i, panel in enumerate(panels):
         path = f"panels[{i}]." if "panels" in entry else ""
         lacking = {key: value for key, value in _PANELS[kind].items() if key not in panel}
@@ -175,7 +181,7 @@ def _mistakes(kind: str, panel: Mapping[str, Any]) -> Iterator[str]:
         if len(set(labels)) < len(labels):
             yield f"{key} need labels, each its own."
         if len(coloured) > len(COLOURS) and not (kind == "bars" and key == "lines"):
-            yield f"{key} are {len(coloured)} beside controls and references; {len(COLOURS)} can be told apart."
+            yield f"{key}: no more than {len(COLOURS)} can be told apart, controls and references left out."
     if kind == "curves" and not panel.get("along"):
         yield "along is missing; it is the setting or metric on the x axis."
     for i, line in enumerate(lines):
@@ -185,10 +191,8 @@ def _mistakes(kind: str, panel: Mapping[str, Any]) -> Iterator[str]:
             yield f"lines[{i}] has x or row, which go with y; a metric is drawn against the steps."
         elif kind == "curves" and "metric" not in line:
             yield f"lines[{i}].metric is missing; it is the name of a metric."
-        elif kind == "bars":
-            without = [group for group in groups or ({},) if ("metric" in group) == ("metric" in line)]
-            if without:
-                yield f"lines[{i}].metric is needed if the groups have none, and to be left out if they have one."
+        elif kind == "bars" and any(("metric" in group) == ("metric" in line) for group in groups or [{}]):
+            yield f"lines[{i}]: a metric has to be given by either the line or every group."
     for key in ("x", "y"):
         if kind == "scatter" and ("metric" in panel[key]) == ("array" in panel[key]):
             yield f"{key} has to have either metric or array."
@@ -208,10 +212,21 @@ def _mistakes(kind: str, panel: Mapping[str, Any]) -> Iterator[str]:
 def _drawing(entry: Mapping[str, Any]) -> Drawing:
     own = {key: entry[key] for key in _OWN.get(entry["kind"], ()) if key in entry}
     head = {key: entry[key] for key in _HEAD}
-    return Drawing(**head, **own, panels=tuple(map(_panel, _panels(entry))))
+    # What points compare is within a panel: one of other data would be flattened by the first one's range.
+    shared = {"share_y": entry["kind"] != "scatter"}
+    return Drawing(**head, **own, panels=tuple(_panel({**shared, **panel}) for panel in _panels(entry)))
 
 
 def _panel(keys: Mapping[str, Any]) -> Panel:
-    types = {"lines": Line, "groups": Line, "laws": Law, "horizontal": Mark, "vertical": Mark}
-    lists = {key: tuple(make(**entry) for entry in keys[key]) for key, make in types.items() if key in keys}
-    return Panel(**{**keys, **lists})
+    condition = keys.get("where", {})
+    lines = {
+        key: tuple(Line(**{**entry, "where": {**condition, **entry.get("where", {})}}) for entry in keys[key])
+        for key in ("lines", "groups")
+        if key in keys
+    }
+    marks = {
+        key: tuple(make(**entry) for entry in keys[key])
+        for key, make in (("laws", Law), ("horizontal", Mark), ("vertical", Mark))
+        if key in keys
+    }
+    return Panel(**{**keys, **lines, **marks})

@@ -51,6 +51,7 @@ class Panel:
     y_label: str = ""
     scale: str | None = None
     x_scale: str | None = None
+    share_y: bool = True
     along: str | None = None
     lines: Sequence[Line] = ()
     groups: Sequence[Line] = ()

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dlexp.studies.drawings.data import Study, positions_of, quantity
+from dlexp.studies.drawings.data import StudyRuns, positions_of, quantity
 from dlexp.studies.drawings.layout import Page
 from dlexp.studies.drawings.marks import draw_vertical
-from dlexp.studies.drawings.specification import Line, Mark, Panel
-from dlexp.studies.panels import Series
+from dlexp.studies.drawings.panel_axes import Content
+from dlexp.studies.drawings.specification import Line, Mark
+from dlexp.studies.drawings.styles import Style
 from dlexp.studies.scales import Scale, crossing
 from dlexp.studies.style import THRESHOLD
 from dlexp.studies.summary import estimate
@@ -21,10 +22,9 @@ _SAME = 0.02  # of the axis' length
 
 def mark_verticals(
     axes: "Axes",
-    panel: Panel,
-    drawn: Sequence[tuple[Line, Series]],
-    study: Study,
-    look: Mapping[str, Mapping[str, Any]],
+    content: Content,
+    study: StudyRuns,
+    look: Mapping[str, Style],
     scale: Scale,
     page: Page,
 ) -> int:
@@ -33,15 +33,17 @@ def mark_verticals(
     A threshold that differs between the lines is marked for each in its colour, and labelled once.
     """
     marks: list[tuple[float, str, str]] = []
-    for mark in panel.vertical:
+    for mark in content.panel.vertical:
         if mark.at is not None:
             if mark.at > 0 or scale.kind != "log":
                 marks.append((mark.at, mark.label, THRESHOLD))
             continue
         found = []
-        for line, _ in drawn:
+        for line, _ in content.lines:
             if not line.reference:
-                places = equal_places(study, line, panel.along or "", mark, logarithmic=scale.kind == "log")
+                places = equal_places(
+                    study, line, content.panel.along or "", mark, logarithmic=scale.kind == "log"
+                )
                 found += [(place, str(look[line.legend]["color"])) for place in places]
         distinct = _distinct(axes, sorted(found))
         if not distinct:
@@ -49,10 +51,10 @@ def mark_verticals(
         for i, (place, colour) in enumerate(distinct):
             label = mark.label if i == len(distinct) // 2 else ""
             marks.append((place, label, colour if len(distinct) > 1 else THRESHOLD))
-    return draw_vertical(axes, marks, page.panel_width - 0.9)
+    return draw_vertical(axes, marks, page.axis_width)
 
 
-def equal_places(study: Study, line: Line, key: str, mark: Mark, *, logarithmic: bool) -> list[float]:
+def equal_places(study: StudyRuns, line: Line, key: str, mark: Mark, *, logarithmic: bool) -> list[float]:
     """Return where along `key` the two quantities of a mark are equal for a line's runs.
 
     Between positions their means are interpolated: on a logarithmic axis the logarithm of their ratio, else

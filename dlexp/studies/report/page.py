@@ -52,6 +52,6 @@ def render_report(
 
 
 def _sources(study: Mapping[str, Any], findings: Sequence[Finding]) -> list[str]:
-    """Return the study's sources, then those of its claims that they leave out."""
-    named = [*(study.get("sources") or ()), *(finding.source for finding in findings)]
+    """Return the study's sources; if it lists none, those of its claims."""
+    named = study.get("sources") or [finding.source for finding in findings]
     return list(dict.fromkeys(source for source in named if source))

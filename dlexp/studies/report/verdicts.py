@@ -54,7 +54,7 @@ def entry(finding: Finding) -> Entry:
         finding=finding,
         badge=Badge(finding.verdict),
         estimate=estimate,
-        interval="-" if low == high == "-" else f"{low} to {high}",
+        interval=low if low == high else f"{low} to {high}",
         region=region_text(finding.region, first, last),
         bar=interval_bar(finding.estimate, interval, finding.region, (low, high), (first, last)),
         controls=tuple((name, Badge(word)) for name, word in finding.controls),

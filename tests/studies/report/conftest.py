@@ -5,8 +5,11 @@ import math
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from dlexp.studies.claims.definition import Finding
 from dlexp.studies.report import Figure
 
 
-def make_finding(name: str = "peak", **fields: Any) -> Finding:
+def make_finding(name: str = "peak", /, **fields: Any) -> Finding:
     """Return a finding: a supported claim with five seeds unless `fields` say otherwise."""
     return Finding(
         **{
@@ -42,7 +45,7 @@ def make_finding(name: str = "peak", **fields: Any) -> Finding:
     )
 
 
-def make_figure(folder: Path, name: str = "double_descent", **fields: Any) -> Figure:
+def make_figure(folder: Path, name: str = "double_descent", /, **fields: Any) -> Figure:
     """Draw a small figure as PNG and SVG."""
     from matplotlib.figure import Figure as Canvas
 
@@ -55,12 +58,12 @@ def make_figure(folder: Path, name: str = "double_descent", **fields: Any) -> Fi
     return Figure(**{"name": name, "title": "Test loss", "caption": "It peaks.", "path": path, **fields})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def finding() -> Callable[..., Finding]:
     return make_finding
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def figure() -> Callable[..., Figure]:
     return make_figure
 
@@ -68,14 +71,16 @@ def figure() -> Callable[..., Figure]:
 class Page:
     """A page in headless Chromium, driven over its debugging pipe: JSON messages that end in a zero byte."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", commands: int, answers: int):
-        self._process = process
+    def __init__(self, commands: int, answers: int):
         self._commands = os.fdopen(commands, "wb", buffering=0)
         self._answers = os.fdopen(answers, "rb")
         self._sent = 0
         self.events: list[dict[str, Any]] = []
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session: str | None = None
+
+    def attach(self) -> None:
+        """Open a tab and listen to it."""
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
@@ -84,7 +89,7 @@ class Page:
         """Send a command of the DevTools protocol; return its result."""
         self._sent += 1
         message: dict[str, Any] = {"id": self._sent, "method": method, "params": parameters}
-        if getattr(self, "_session", None):
+        if self._session:
             message["sessionId"] = self._session
         self._commands.write(json.dumps(message).encode() + b"\0")
         while True:
@@ -92,6 +97,11 @@ class Page:
             if answer.get("id") == self._sent:
                 assert "error" not in answer, answer
                 return answer["result"]
+
+    def close(self) -> None:
+        """Close the pipe, which ends the browser."""
+        self._commands.close()
+        self._answers.close()
 
     def _read(self) -> dict[str, Any]:
         text = bytearray()
@@ -166,9 +176,11 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     commands_read, commands_write = os.pipe()
     answers_read, answers_write = os.pipe()
     # The browser reads commands on descriptor 3 and answers on 4, whatever the numbers are here.
-    redirected = f'exec "$@" 3<&{commands_read} 4>&{answers_write}'
+    launch = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); "
+    launch += "os.execv(sys.argv[3], sys.argv[3:])"
+    descriptors = [str(commands_read), str(answers_write)]
     process = subprocess.Popen(
-        ["sh", "-c", redirected, "sh", program, *options, f"--user-data-dir={profile}"],
+        [sys.executable, "-c", launch, *descriptors, program, *options, f"--user-data-dir={profile}"],
         pass_fds=(commands_read, answers_write),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -177,9 +189,66 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     os.close(answers_write)
     watchdog = threading.Timer(120, process.kill)
     watchdog.start()
+    page = Page(commands_write, answers_read)
     try:
-        yield Page(process, commands_write, answers_read)
+        page.attach()
+        yield page
     finally:
+        page.close()
         watchdog.cancel()
         process.terminate()
         process.wait(timeout=20)
+
+
+@dataclass
+class Element:
+    """An element of a page."""
+
+    tag: str
+    attributes: dict[str, str | None] = field(default_factory=dict)
+    text: str = ""
+
+
+class Document(HTMLParser):
+    """A page taken apart: its elements with their attributes and text; tags must be closed in order."""
+
+    _VOID = ("meta", "link", "img", "input", "br")
+
+    def __init__(self, page: str):
+        super().__init__(convert_charrefs=True)
+        self.elements: list[Element] = []
+        self._open: list[Element] = []
+        self.feed(page)
+        self.close()
+        assert not self._open, f"not closed: {self._open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = Element(tag, dict(attrs))
+        self.elements.append(element)
+        if tag not in self._VOID:
+            self._open.append(element)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(Element(tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop().tag == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data: str) -> None:
+        for element in self._open:
+            element.text += data
+
+    def all(self, tag: str, **attributes: str) -> list[Element]:
+        """Return the elements with a tag and attributes (`class_` for class), in the page's order."""
+        wanted = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
+        return [e for e in self.elements if e.tag == tag and wanted.items() <= e.attributes.items()]
+
+    def text(self) -> str:
+        """Return what a reader sees: the text of the page's main part, white space drawn together."""
+        (main,) = self.all("main")
+        return " ".join(main.text.split())
+
+
+@pytest.fixture
+def document() -> type[Document]:
+    return Document

@@ -1,0 +1,67 @@
+"""``python scripts/gallery.py``: bring the README's gallery up to date with the studies in ``outputs``."""
+
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from dlexp.config.resolve import conf_directory, register, to_plain
+from dlexp.files import write_atomically
+from dlexp.studies.gallery import gallery_entry, gallery_text, replace_gallery
+from dlexp.studies.index import figures_of, read_studies
+
+FILE = "gallery.json"
+
+
+def study_names() -> list[str]:
+    """Return the names of all studies."""
+    return sorted(path.stem for path in (conf_directory() / "study").glob("*.yaml"))
+
+
+def settings_digests() -> dict[str, str]:
+    """Return for each study a digest of all its settings, as Hydra composes them now."""
+    from hydra import compose, initialize_config_dir
+
+    register()
+    digests = {}
+    with initialize_config_dir(str(conf_directory()), version_base="1.3"):
+        for name in study_names():
+            config = compose("train", [f"study={name}"], return_hydra_config=True)
+            digests[name] = _digest(config)
+    return digests
+
+
+def _digest(config: Any) -> str:
+    from omegaconf import OmegaConf
+
+    settings = {
+        "job": to_plain(config),
+        "study": OmegaConf.to_container(config.study, resolve=True),
+        "sweep": OmegaConf.to_container(config.hydra.sweeper.params, resolve=True),
+    }
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def main(outputs: Path = Path("outputs"), readme: Path = Path("README.md")) -> int:
+    """Copy each study's main figure, write ``gallery.json`` and the README's section; return the exit code."""
+    digests = settings_digests()
+    found = {results.folder.name: results for results in read_studies(outputs)}
+    missing = [name for name in digests if name not in found or found[name].study.fast]  # type: ignore[union-attr]
+    if missing:
+        print(f"No results of {', '.join(missing)} in {outputs}: run `make studies` first.", file=sys.stderr)
+        return 1
+    folder = outputs / "gallery"
+    folder.mkdir(exist_ok=True)
+    entries = {}
+    for name, digest in digests.items():
+        figures = figures_of(found[name])
+        figure = f"{name}.png" if figures else None
+        if figure:
+            shutil.copyfile(figures[0].path, folder / figure)
+        entries[name] = gallery_entry(found[name], figure, digest)
+    write_atomically(folder / FILE, json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
+    write_atomically(readme, replace_gallery(readme.read_text(encoding="utf-8"), gallery_text(entries)))
+    print(f"{readme} and {folder} show {len(entries)} studies.")
+    return 0

@@ -1,0 +1,170 @@
+"""Networks that take their optimizer steps together: stacked in buckets, under one optimizer."""
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from dlexp.sweeps.bucket import Bucket
+from dlexp.training.learner import OptimizerState, Trainee
+from dlexp.training.optimizers import group_settings, learning_rate_factors, optimizer_over
+from dlexp.training.steps import Schedule
+
+
+class _Part(NamedTuple):
+    """What the optimizer is given for neighbours in a bucket: a slice of one of its stacked parameters."""
+
+    bucket: Bucket
+    name: str
+    where: slice
+    tensor: Tensor
+
+    def own_view(self, position: int, like: Tensor) -> Tensor:
+        """Return what of a tensor like this part belongs to the bucket's network at ``position``."""
+        padded = like[position - self.where.start]
+        return self.bucket.stack.view_of_member(position, self.name, padded)
+
+
+class Lockstep:
+    """Trains the networks of some buckets, all by the same number of steps.
+
+    The losses of all are summed, so that each gets its own gradient; networks with the same optimizer
+    settings share a parameter group, a contiguous slice of the stack.
+
+    Args:
+        partition: the networks of each bucket, those with like optimizer settings next to each other.
+        states: of the optimizer, for networks that have taken steps already; none or all of them, with as
+            many steps taken by each.
+    """
+
+    def __init__(
+        self,
+        partition: Sequence[Sequence[Trainee]],
+        states: Mapping[Trainee, OptimizerState] | None = None,
+    ) -> None:
+        self.partition = partition
+        self.buckets = [Bucket(trainees) for trainees in partition]
+        self._parts: list[_Part] = []
+        self._epoch = -1
+        self.optimizer = self._make_optimizer()
+        if states:
+            self._set_states(states)
+
+    @property
+    def trainees(self) -> list[Trainee]:
+        """All networks, bucket by bucket."""
+        return [trainee for bucket in self.buckets for trainee in bucket.trainees]
+
+    def take_steps(self, start: int, stop: int, schedule: Schedule) -> None:
+        """Take the optimizer steps ``start`` to ``stop - 1``; no number leaves the device."""
+        groups, order = self.optimizer.param_groups, self.buckets[0].order
+        full_rates = [group.setdefault("initial_lr", group["lr"]) for group in groups]
+        leaves = [parameter for bucket in self.buckets for parameter in bucket.stack.parameters.values()]
+        slices = [
+            (leaf, part.where, part.tensor)
+            for part in self._parts
+            if (leaf := part.bucket.stack.parameters[part.name]) is not part.tensor
+        ]
+        for step in range(start, stop):
+            if schedule.name != "constant":
+                factor = schedule.factor(step)
+                for group, rate in zip(groups, full_rates, strict=True):
+                    group["lr"] = rate * factor
+            epoch, index = divmod(step, order.steps_per_epoch)
+            if epoch != self._epoch and not order.is_full:
+                self._shuffle(epoch)
+            for leaf in leaves:
+                leaf.grad = None
+            torch.autograd.backward([bucket.total_loss(index) for bucket in self.buckets])
+            for leaf, where, part in slices:
+                part.grad = None if leaf.grad is None else leaf.grad[where]
+            self.optimizer.step()
+            for bucket in self.buckets:
+                for parameter, mask in bucket.masks:
+                    parameter.mul_(mask)
+
+    def take_masks(self) -> None:
+        """Take over the masks that the networks now have."""
+        for bucket in self.buckets:
+            bucket.take_masks()
+
+    def evaluate(self, *, is_log_point: bool) -> dict[Trainee, dict[str, float]]:
+        """Return each network's training loss, at a log point all metrics: one transfer from the device."""
+        names: list[str] = []
+        columns: list[list[Tensor]] = []
+        for bucket in self.buckets:
+            values = bucket.evaluate("train")
+            if is_log_point:
+                values |= bucket.evaluate("test")
+                values["weights/norm"] = bucket.weight_norms()
+            names = list(values)
+            columns.append(list(values.values()))
+        table = torch.cat([torch.stack(column) for column in columns], dim=1).T.tolist()
+        return {
+            trainee: dict(zip(names, row, strict=True))
+            for trainee, row in zip(self.trainees, table, strict=True)
+        }
+
+    def state_of(self, trainee: Trainee) -> OptimizerState:
+        """Return a copy of what the optimizer remembers of one network's parameters, by name."""
+        own: OptimizerState = {}
+        bucket = next(bucket for bucket in self.buckets if trainee in bucket.trainees)
+        position = bucket.trainees.index(trainee)
+        for part in self._parts:
+            if part.bucket is bucket and part.where.start <= position < part.where.stop:
+                own[part.name] = {
+                    # a number is a count of steps, the same for all
+                    key: (part.own_view(position, value) if value.ndim else value).clone()
+                    for key, value in self.optimizer.state.get(part.tensor, {}).items()
+                    if isinstance(value, Tensor)
+                }
+        return own
+
+    def _make_optimizer(self) -> torch.optim.Optimizer:
+        name = str(self.trainees[0].optimizer_settings["name"])
+        groups: dict[str, dict[str, Any]] = {}
+        for bucket in self.buckets:
+            factors = [learning_rate_factors(trainee.network, name) for trainee in bucket.trainees]
+            for parameter_name, parameter in bucket.stack.parameters.items():
+                settings = [
+                    _settings(trainee, factor.get(parameter_name, 1.0))
+                    for trainee, factor in zip(bucket.trainees, factors, strict=True)
+                ]
+                start = 0
+                for key, same in groupby(settings, key=json.dumps):
+                    alike = list(same)
+                    where = slice(start, start + len(alike))
+                    is_whole = len(alike) == len(settings)
+                    part = parameter if is_whole else parameter.detach()[where]
+                    self._parts.append(_Part(bucket, parameter_name, where, part))
+                    groups.setdefault(key, {"params": [], **alike[0]})["params"].append(part)
+                    start = where.stop
+        return optimizer_over(list(groups.values()), name)
+
+    def _set_states(self, states: Mapping[Trainee, OptimizerState]) -> None:
+        for part in self._parts:
+            owns = [states[trainee].get(part.name, {}) for trainee in part.bucket.trainees[part.where]]
+            for key, first in owns[0].items():
+                value = torch.zeros_like(part.tensor) if first.ndim else first.clone()
+                if value.ndim:
+                    for position, own in enumerate(owns, part.where.start):
+                        part.own_view(position, value).copy_(own[key])
+                self.optimizer.state[part.tensor][key] = value
+
+    def _shuffle(self, epoch: int) -> None:
+        device = self.buckets[0].data["train"][0].device
+        permutations = {
+            seed: torch.cat([rows for rows in order.epoch(epoch, device) if rows is not None])
+            for seed, order in {trainee.order.seed: trainee.order for trainee in self.trainees}.items()
+        }
+        for bucket in self.buckets:
+            bucket.shuffle(permutations)
+        self._epoch = epoch
+
+
+def _settings(trainee: Trainee, factor: float) -> dict[str, Any]:
+    own = trainee.optimizer_settings
+    return group_settings(own["name"], own["lr"] * factor, own["momentum"], own["betas"], own["weight_decay"])

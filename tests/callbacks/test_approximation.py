@@ -1,0 +1,43 @@
+"""The callbacks `linear_pieces` and `unexplained_variance` end to end, and their refusals."""
+
+import numpy as np
+import pytest
+import torch
+
+from dlexp.training.build import find_build_problems, make_datamodule
+
+TENT = ["model=tent_map", "model.depth=3", "data=tent", "trainer.max_steps=0", "trainer.precision=64-true"]
+
+
+def test_the_pieces_of_a_tent_map_are_counted_on_the_interval(run):
+    result, _ = run("callbacks=[linear_pieces]", *TENT)
+    assert result.metrics["approximation/linear_pieces"] == 8
+    half, _ = run("callbacks=[linear_pieces]", *TENT, "callbacks.linear_pieces.upper=0.5")
+    assert half.metrics["approximation/linear_pieces"] == 4
+
+
+def test_the_unexplained_variance_is_one_minus_the_coefficient_of_determination(run, networks, recorded):
+    result, folder = run(
+        "callbacks=[unexplained_variance]", "data=sine_cosine", "trainer.precision=64-true", "model.width=20"
+    )
+    data = make_datamodule(result.config).tensors(dtype=torch.float64)
+    series = recorded(folder, "test/unexplained_variance")
+    for network, found in zip(networks(result.config, folder), (series[0], series[12]), strict=True):
+        outputs = network(data.x_test).detach().numpy()
+        y = data.y_test.numpy()
+        assert found == pytest.approx(np.mean((outputs - y) ** 2) / np.var(y), rel=1e-9)
+    assert series[12] < series[0]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["callbacks=[linear_pieces]", "data=tent", "model.activation=tanh"], "Tanh is not a layer"),
+        (["callbacks=[linear_pieces]", "model.width=3"], "a layer expects 20 inputs where 1 arrive"),
+        (["callbacks=[linear_pieces]", "data=tent", "callbacks.linear_pieces.lower=1"], "lower=1 is not"),
+        (["callbacks=[unexplained_variance]", "data=parity"], "data.task=classification is not allowed"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(compose_plain, overrides, sentence):
+    (problem,) = find_build_problems(compose_plain(*overrides))
+    assert sentence in problem

@@ -1,0 +1,169 @@
+"""The callback critical_points: by-hand searches, planted points, what is refused."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.utils import vector_to_parameters
+
+from dlexp.callbacks.critical_points import distinct_points, index_metrics
+from dlexp.measures.functional import mean_squared_error
+from dlexp.measures.hessian import FoundPoint, find_critical_point
+from dlexp.training.build import find_build_problems, make_datamodule
+
+pytestmark = pytest.mark.usefixtures("without_figures")
+
+CRITICAL_POINTS = [
+    "callbacks=[critical_points]",
+    "data=sine_cosine",
+    "data.input_dim=2",
+    "data.n_train=30",
+    "model.width=3",
+    "model.activation=tanh",
+    "optimizer=sgd",
+    "optimizer.lr=0.2",
+    "optimizer.weight_decay=0.01",
+    "data.batch_size=full",
+    "trainer.precision=64-true",
+    "trainer.max_steps=60",
+    "callbacks.critical_points.every_n_steps=10",
+]
+
+
+def found(index, loss, converged=None):
+    """Return what a search would, of points with these indices and losses."""
+    index, loss = torch.tensor(index), torch.tensor(loss, dtype=torch.float64)
+    others = torch.zeros(len(index), 2)
+    has_converged = torch.ones(len(index), dtype=torch.bool) if converged is None else torch.tensor(converged)
+    return FoundPoint(others, loss, others[:, 0], index, others, has_converged, index)
+
+
+def test_the_trained_network_starts_a_search_of_the_objective_trained(run, networks):
+    """Without noise; the search is done again here, and what it found is critical by plain autograd."""
+    result, folder = run(
+        *CRITICAL_POINTS,
+        "trainer.max_steps=2000",
+        "callbacks.critical_points.noise=0",
+        "callbacks.critical_points.at_start=false",
+        "callbacks.critical_points.every_n_steps=null",
+    )
+    assert result.metrics["critical_points/converged_fraction"] == 1
+    last = networks(result.config, folder)[1]
+    data = make_datamodule(result.config).tensors("cpu", torch.float64)
+    again = find_critical_point(last, mean_squared_error, data.x_train, data.y_train, weight_decay=0.01)
+    arrays = np.load(folder / "arrays.npz")
+    assert arrays["critical_points/index"].tolist() == [int(again.index)]
+    assert arrays["critical_points/loss"] == pytest.approx([float(again.loss)], rel=1e-9)
+    vector_to_parameters(again.vector, last.parameters())
+    objective = ((last(data.x_train) - data.y_train) ** 2).mean()
+    objective = objective + 0.005 * sum(p.square().sum() for p in last.parameters())
+    gradients = torch.autograd.grad(objective, list(last.parameters()))
+    assert max(float(g.abs().max()) for g in gradients) < 1e-7
+
+
+def test_noise_moves_the_starts_and_has_a_stream_of_its_own(run):
+    setting = [*CRITICAL_POINTS, "callbacks.critical_points.max_steps=1"]  # none converges
+    still, moved, again = (
+        run(*setting, f"callbacks.critical_points.noise={noise}", "callbacks.critical_points.tolerance=1e3")
+        for noise in (0, 0.5, 0.5)
+    )
+    losses = [np.load(folder / "arrays.npz")["critical_points/loss"] for _, folder in (still, moved, again)]
+    assert len(losses[0]) == len(losses[1]) == 7  # any gradient is small enough: the starts themselves
+    assert np.sort(losses[0]) != pytest.approx(np.sort(losses[1]), rel=1e-3)
+    assert losses[1].tolist() == losses[2].tolist()
+    assert still[0].metrics["train/loss"] == moved[0].metrics["train/loss"]
+
+
+def test_copies_of_a_point_count_once():
+    points = found([1, 0, 1, 0, 2], [0.5, 0.1, 0.5 * (1 + 1e-9), 0.2, 0.5])
+    assert [(int(points.index[i]), float(points.loss[i])) for i in distinct_points(points)] == [
+        (0, 0.1),
+        (0, 0.2),
+        (1, 0.5),
+        (2, 0.5),
+    ]
+    assert distinct_points(found([0, 0], [0.1, 0.2], [False, True])) == [1]
+    assert distinct_points(found([0], [0.1], [False])) == []
+
+
+def test_index_against_loss():
+    metrics = index_metrics(torch.tensor([0, 0, 1, 2, 2]), torch.tensor([0.2, 0.1, 0.5, 0.3, 0.9]).double())
+    # By hand: ranks 1.5 1.5 3 4.5 4.5 and 2 1 4 3 5.
+    assert metrics["critical_points/rank_correlation"] == pytest.approx(7.5 / math.sqrt(9 * 10))
+    assert metrics["critical_points/loss_index_0"] == pytest.approx(0.15)
+    assert metrics["critical_points/loss_index_2"] == pytest.approx(0.6)
+    assert "critical_points/loss_index_3" not in metrics
+
+
+@pytest.mark.parametrize(
+    ("index", "loss"), [([], []), ([1], [0.3]), ([1, 1], [0.1, 0.2]), ([0, 1], [0.1, 0.1])]
+)
+def test_a_correlation_that_is_not_defined_is_nan(index, loss):
+    metrics = index_metrics(torch.tensor(index, dtype=torch.long), torch.tensor(loss).double())
+    assert math.isnan(metrics["critical_points/rank_correlation"])
+
+
+def test_without_weight_decay_points_are_degenerate(run):
+    """The sum of outputs that units do not need is free; a decay pins it down."""
+    settings = [*CRITICAL_POINTS, "data.n_train=3", "model.width=4", "callbacks.critical_points.noise=0"]
+    free, pinned = (
+        run(*settings, f"optimizer.weight_decay={decay}", "trainer.max_steps=200")[0].metrics
+        for decay in (0, 0.01)
+    )
+    assert free["critical_points/distinct"] >= 1
+    assert free["critical_points/degenerate_fraction"] == 1  # 17 parameters, 3 samples
+    assert pinned["critical_points/distinct"] >= 1
+    assert pinned["critical_points/degenerate_fraction"] == 0
+
+
+def test_random_matrices(run):
+    result, folder = run(
+        *CRITICAL_POINTS, "trainer.max_steps=1", "callbacks.critical_points.random_matrix_samples=20000"
+    )
+    arrays = np.load(folder / "arrays.npz")
+    assert arrays["critical_points/dimensions"].tolist() == [2, 3, 4, 5, 6]
+    assert arrays["critical_points/independent_signs"].tolist() == [1 / 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64]
+    share = result.metrics["critical_points/goe_positive_definite_d2"]
+    assert share == arrays["critical_points/goe_positive_definite"][0] == pytest.approx(0.1464, abs=0.01)
+
+
+def test_training_is_left_as_it_is(run, untouched):
+    without = [setting for setting in CRITICAL_POINTS if "critical_points" not in setting]
+    plain, _ = run(*without, "callbacks=none")
+    torch.manual_seed(3)
+    state = torch.get_rng_state()
+    measured, _ = run(*CRITICAL_POINTS)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert untouched == [True] * 7
+    assert {name: measured.metrics[name] for name in plain.metrics} == plain.metrics
+
+
+@pytest.mark.parametrize("overrides", [[], ["callbacks.critical_points.max_steps=1"]], ids=["some", "none"])
+def test_figures_are_saved(overrides, run):
+    result, folder = run(*CRITICAL_POINTS, *overrides)
+    assert result.error is None
+    assert (folder / "figures" / "critical_points.png").stat().st_size > 5_000
+
+
+def test_figures_can_be_left_out(run):
+    _, folder = run(*CRITICAL_POINTS, "callbacks.critical_points.figures=false")
+    assert not (folder / "figures").exists()
+
+
+@pytest.mark.parametrize(
+    "setting", ["noise=-1", "noise=nan", "max_steps=0", "tolerance=0", "random_matrix_samples=0"]
+)
+def test_bad_settings_are_refused_before_training(setting, compose_plain):
+    problems = find_build_problems(
+        compose_plain("callbacks=[critical_points]", f"callbacks.critical_points.{setting}")
+    )
+    assert len(problems) == 1
+    assert f"{setting} is not allowed: it must be" in problems[0]
+
+
+def test_decoupled_weight_decay_is_refused(compose_plain):
+    overrides = ["callbacks=[critical_points]", "optimizer=adamw", "optimizer.weight_decay=0.1"]
+    problems = find_build_problems(compose_plain(*overrides))
+    assert len(problems) == 1
+    assert "optimizer.name=adamw is not allowed with weight decay" in problems[0]
