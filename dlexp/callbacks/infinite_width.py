@@ -22,7 +22,7 @@ def reason_without_limit(module: Learner) -> str | None:
 def infinite_kernel(module: Learner, x: Tensor) -> Tensor:
     """Return the limit on x (N, d), with the network's own scales: (N, N), for K outputs (N, N, K, K)."""
     settings: Any = module.network_settings
-    *hidden, readout = module.network.linear_layers()  # type: ignore[operator, misc]
+    *hidden, readout = module.network.linear_layers()  # type: ignore[operator]
     first = hidden[0] if hidden else readout
     kernel = infinite_ntk(
         x,

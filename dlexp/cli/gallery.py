@@ -45,7 +45,7 @@ def _digest(config: Any) -> str:
 
 
 def main(outputs: Path = Path("outputs"), readme: Path = Path("README.md")) -> int:
-    """Copy each study's main figure, write ``gallery.json`` and the README's section; return the exit code."""
+    """Copy the main figures, write ``gallery.json`` and the README's section; return the exit code."""
     digests = settings_digests()
     found = {results.folder.name: results for results in read_studies(outputs)}
     missing = [name for name in digests if name not in found or found[name].study.fast]  # type: ignore[union-attr]

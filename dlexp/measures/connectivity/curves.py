@@ -95,7 +95,8 @@ def _fit(
     if batch_size is not None and not 1 <= batch_size <= len(x):
         raise ValueError(f"batch_size={batch_size} must be between 1 and the number of rows, {len(x)}")
     knots = knots.clone()
-    curved = curve(knots)
+    positions = torch.rand(steps, dtype=torch.float64, device=generator.device, generator=generator)
+    weights = curve(knots).weights(positions).to(knots)
     inner = knots[1:-1]
     optimizer = torch.optim.Adam([inner], lr=learning_rate, fused=True)
     batches = _batches(x, y, batch_size, generator)
@@ -103,13 +104,11 @@ def _fit(
     with torch.enable_grad():
         for step in range(steps):
             optimizer.param_groups[0]["lr"] = learning_rate * (1 + math.cos(math.pi * step / steps)) / 2
-            t = torch.rand(1, dtype=torch.float64, device=generator.device, generator=generator)
-            weights = curved.weights(t).to(knots)
-            point.copy_(linear_combinations(weights, knots)[0])
+            point.copy_(linear_combinations(weights[step : step + 1], knots)[0])
             gradient.zero_()
             x_batch, y_batch = next(batches)
             loss_fn(network(x_batch), y_batch).backward()
-            inner.grad = weights[0, 1:-1, None] * gradient  # of the control points, by the chain rule
+            inner.grad = weights[step, 1:-1, None] * gradient  # of the control points, by the chain rule
             optimizer.step()
     if not bool(knots.isfinite().all()):
         raise FloatingPointError(f"the curve diverged with learning_rate={learning_rate}; use a smaller one")

@@ -5,7 +5,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlexp.measures.connectivity import barrier, end_points, fit_bezier, fit_polygonal_chain, path_losses
+from dlexp.measures.connectivity import (
+    BezierCurve,
+    barrier,
+    end_points,
+    fit_bezier,
+    fit_polygonal_chain,
+    path_losses,
+)
 from dlexp.measures.functional import mean_squared_error
 from dlexp.models.mlp import MLP
 
@@ -117,6 +124,29 @@ def test_model_and_global_generator_stay_and_the_fit_repeats(fit: Callable[..., 
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, before[key]) for key, value in a.state_dict().items())
     assert all(p.grad is None for p in a.parameters())
+
+
+def test_a_step_follows_the_gradient_of_the_trained_parameters() -> None:
+    """Adam's first step is its learning rate times the signs of the gradient, here by finite differences."""
+    x = torch.randn(20, 2, generator=generator(7), dtype=torch.float64)
+    y = torch.sin(x[:, :1])
+    a, b = (MLP(input_dim=2, width=4, depth=1, generator=generator(0)).double() for _ in range(2))
+    for model in (a, b):
+        model.hidden_1.requires_grad_(False)
+    with torch.no_grad():
+        b.readout.weight.add_(torch.randn(1, 4, generator=generator(1), dtype=torch.float64))
+    ends = end_points(a, b)
+    curve = fit_bezier(a, mean_squared_error, x, y, ends, generator=generator(), steps=1, learning_rate=1e-3)
+    middle, moved = ends.mean(dim=0), curve.knots[1]
+    t = torch.rand(1, dtype=torch.float64, generator=generator())
+    point = BezierCurve(torch.stack([ends[0], middle, ends[1]])).weights(t)[0]
+    position = point[0] * ends[0] + point[1] * middle + point[2] * ends[1]
+    shifts = 1e-6 * torch.eye(len(middle), dtype=torch.float64)
+    slopes = [
+        path_losses(a, mean_squared_error, x, y, torch.stack([position - s, position + s]), points=2).diff()
+        for s in shifts
+    ]
+    torch.testing.assert_close(moved - middle, -1e-3 * torch.cat(slopes).sign(), rtol=1e-3, atol=0)
 
 
 def test_starts_as_the_straight_line() -> None:

@@ -12,7 +12,11 @@ pytestmark = pytest.mark.slow
         ("trained_alike_after_equal_steps", -0.001, 0.001),
         ("flatter_after_equal_epochs", 0.3, 0.8),
         ("counter_example_is_flatter", 1.8, 2.9),  # STUDIES: 17.3 / 7.9
-        ("counter_example_generalises_better", 0.35, 1.05),  # STUDIES: .072 / .110
+        (
+            "counter_example_generalises_better",
+            0.35,
+            1.2,
+        ),  # STUDIES: .072 / .110; the spread of seeds is large
     ],
 )
 def test_estimates(findings_of, claim, low, high):
