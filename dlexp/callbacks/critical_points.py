@@ -34,8 +34,8 @@ class CriticalPoints(MeasureCallback):
     """Searches critical points of the objective that is trained, weight decay included.
 
     Each measurement of the schedule is the start of one search, moved by ``noise`` (Dauphin et al. 2014);
-    the searches run together in float64 when training is over. Points of equal index and loss count once:
-    most are copies under the symmetries of the network.
+    the searches run together, in float64 on the CPU, when training is over. Points of equal index and loss
+    count once: most are copies under the symmetries of the network.
 
     Metrics: ``critical_points/converged_fraction`` of the searches; ``critical_points/distinct``, the number
     of points found, and of these ``critical_points/degenerate_fraction``, with an eigenvalue that is zero
@@ -97,7 +97,7 @@ class CriticalPoints(MeasureCallback):
 
     def measure(self, module: Learner) -> Mapping[str, float]:
         """Keep the network as a start."""
-        self._starts.append(parameter_vector(module.network).double())
+        self._starts.append(parameter_vector(module.network).cpu().double())
         return {}
 
     def finish(self, module: Learner) -> None:
@@ -110,11 +110,11 @@ class CriticalPoints(MeasureCallback):
 
     def _search(self, module: Learner, generator: torch.Generator) -> None:
         starts = torch.stack(self._starts)
-        uniform = torch.rand(starts.shape, dtype=starts.dtype, generator=generator).to(starts.device)
-        x, y = module.tensors.x_train.double(), module.tensors.y_train
+        uniform = torch.rand(starts.shape, dtype=starts.dtype, generator=generator)
+        x, y = module.tensors.x_train.cpu().double(), module.tensors.y_train.cpu()
         settings: Any = module.optimizer_settings
         found = find_critical_point(
-            copy.deepcopy(module.network).double(),
+            copy.deepcopy(module.network).cpu().double(),
             module.loss_fn,
             x,
             y.double() if y.is_floating_point() else y,
@@ -127,7 +127,7 @@ class CriticalPoints(MeasureCallback):
         log.info(
             "%d of %d searches converged, to %d points", int(found.converged.sum()), len(starts), len(points)
         )
-        index, loss = found.index[points].cpu(), found.loss[points].cpu()
+        index, loss = found.index[points], found.loss[points]
         module.record(
             {
                 "critical_points/converged_fraction": float(found.converged.double().mean()),

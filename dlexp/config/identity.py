@@ -21,6 +21,8 @@ def identity(config: Mapping[str, Any]) -> str:
     of every finished run as it was.
     """
     relevant = {key: value for key, value in config.items() if key not in WITHOUT_EFFECT}
+    if "trainer" in relevant:  # over how many devices a sweep spreads its jobs is no matter of the jobs
+        relevant["trainer"] = {k: v for k, v in relevant["trainer"].items() if k != "devices"}
     text = json.dumps(_without_none(relevant), sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

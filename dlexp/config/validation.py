@@ -220,8 +220,9 @@ def _trainer(config: Mapping[str, Any]) -> Iterator[str]:
     for key, value in (("max_epochs", epochs), ("max_steps", steps)):
         if value not in unlimited and value < 0:
             yield f"trainer.{key}={value} is not allowed: it must be 0 or above, or -1 for no limit."
-    if trainer["devices"] not in (1, "1", "auto"):
+    devices = trainer["devices"]
+    if not (devices == "auto" or (_is_whole_number(devices) and devices >= 1)):
         yield (
-            f"trainer.devices={trainer['devices']} is not allowed: a job trains on one device "
-            "(a sweep's jobs can go to several)."
+            f"trainer.devices={devices} is not allowed: it must be auto or a number, at least 1, of devices "
+            "that a sweep spreads its jobs over (one job trains on one)."
         )

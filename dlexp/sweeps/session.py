@@ -65,6 +65,9 @@ class SessionCallback(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check one job."""
         plain = to_plain(config)
+        devices = plain["trainer"]["devices"]
+        if devices not in (1, "auto"):
+            refuse([f"trainer.devices={devices} is not allowed without -m: one job trains on one device."])
         refuse(find_problems(plain))
         current.folder = _writable(config.hydra.run.dir)
         if finished_result(plain, current.folder) is None:

@@ -1,6 +1,7 @@
 """A sweep whose jobs are trained in groups, each group one stack of networks; the rest one by one."""
 
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
@@ -31,6 +32,7 @@ def run_jobs(
     jobs: Sequence[SweepJob],
     executor: Executor,
     memory_gib: float,
+    workers: int = 1,
 ) -> list[JobReturn]:
     """Run a sweep's jobs; each ends in its own folder, as if it had run alone.
 
@@ -58,7 +60,7 @@ def run_jobs(
             with job_log(job.folder):
                 note(job, run_job(job.plain, job.overrides, job.folder))
             progress.finish()
-        groups, reasons = plan_groups(to_train, memory_gib) if to_train else ([], {})
+        groups, reasons = plan_groups(to_train, memory_gib, workers) if to_train else ([], {})
         alone = [job for job in to_train if job.index in reasons]
         # A function of this process cannot go to another one.
         report = (progress.report,) if isinstance(executor, InProcessExecutor) else ()
@@ -88,8 +90,13 @@ def run_jobs(
     return [returns[job.index] for job in jobs]
 
 
-def plan_groups(jobs: Sequence[SweepJob], memory_gib: float) -> tuple[list[list[SweepJob]], dict[int, str]]:
-    """Return the groups of jobs to train as one, and for each other job why it trains alone."""
+def plan_groups(
+    jobs: Sequence[SweepJob], memory_gib: float, workers: int = 1
+) -> tuple[list[list[SweepJob]], dict[int, str]]:
+    """Return the groups of jobs to train as one, and for each other job why it trains alone.
+
+    Jobs that could all share a stack make several groups where that is needed to keep all workers at work.
+    """
     from dlexp.sweeps.grouping import group_key, reason_for_serial
 
     reasons: dict[int, str] = {}
@@ -107,13 +114,16 @@ def plan_groups(jobs: Sequence[SweepJob], memory_gib: float) -> tuple[list[list[
             by_key[group_key(job.plain)].append(job)
         else:
             reasons[job.index] = reason
+    parts = math.ceil(workers / max(1, len(by_key)))
     groups = []
     for alike in by_key.values():
-        for group in _cut(alike, memory_gib * 2**30):
-            if len(group) > 1:
-                groups.append(group)
-            else:
-                reasons[group[0].index] = "no other job of the sweep can share a stack with it"
+        for part in range(min(parts, len(alike))):
+            # every so many, not one stretch after the other: widths and so costs are alike in all parts
+            for group in _cut(alike[part::parts], memory_gib * 2**30):
+                if len(group) > 1 or workers > 1:
+                    groups.append(group)
+                else:
+                    reasons[group[0].index] = "no other job of the sweep can share a stack with it"
     return groups, reasons
 
 

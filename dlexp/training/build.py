@@ -104,6 +104,7 @@ def make_trainer(
     if in_blocks:
         settings |= {"max_epochs": 1, "max_steps": -1}
     settings.setdefault("max_epochs", -1)
+    settings["devices"] = 1  # more are for a sweep's other jobs
     return Trainer(
         **settings,
         callbacks=list(callbacks),

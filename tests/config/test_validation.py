@@ -39,13 +39,13 @@ WRONG = [
     (["data=gaussian_mixture", "data.noise=1.5"], "at most 1"),
     (["trainer.max_steps=-1"], "leave training without an end"),
     (["trainer.max_steps=-5"], "trainer.max_steps=-5 is not allowed"),
-    (["trainer.devices=2"], "trainer.devices=2 is not allowed"),
+    (["trainer.devices=0"], "trainer.devices=0 is not allowed"),
     (["training.log_points.per_decade=0"], "training.log_points.per_decade=0"),
     (["training.stopping.patience=0"], "training.stopping.patience=0"),
     (["seed=-1"], "seed=-1 is not allowed: it must be between 0 and 2^32 - 1."),
     (["+model.deepness=3"], "model.deepness is not a key of the configuration"),
     (["+training.log_points.evry=3"], "training.log_points.evry is not a key of the configuration"),
-    (["+nothing=3"], "nothing is not a key of the configuration; allowed: name, seed"),
+    (["+nothing=3"], "nothing is not a key of the configuration; allowed: name, arm, seed"),
     (["threads=0"], "threads=0 is not allowed: it must be at least 1."),
 ]
 

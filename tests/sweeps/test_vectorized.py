@@ -1,6 +1,7 @@
 """The vectorized launcher as a user runs it: the same folders and numbers as the serial one."""
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from dlexp.sweeps.executors import take_device
 from dlexp.training.module import SupervisedModule
 
 TRAIN = [sys.executable, str(Path(__file__).resolve().parents[2] / "scripts" / "train.py")]
@@ -114,12 +116,28 @@ def test_finished_members_are_not_trained_again(tmp_path):
 
 
 @pytest.mark.slow
-def test_groups_go_to_a_pool_of_processes(tmp_path):
-    done = call(
-        *SWEEP, "hydra/launcher=vectorized", "hydra.launcher.workers=2", "trainer.max_steps=5", cwd=tmp_path
-    )
+@pytest.mark.parametrize("spread", ["hydra.launcher.workers=2", "trainer.devices=2"])
+def test_jobs_that_could_be_one_group_are_spread_over_processes(tmp_path, spread):
+    done = call(*SWEEP, "hydra/launcher=vectorized", spread, "trainer.max_steps=5", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(folders(tmp_path)) == 6
+    logs = [(folder / "train.log").read_text() for folder in folders(tmp_path).values()]
+    assert len(logs) == 6
+    assert all("trained as one of 3 networks at once" in log for log in logs)
+
+
+@pytest.mark.parametrize(("visible", "seen"), [("4,7", ["4", "7", "4"]), (None, ["0", "1", "0"])])
+def test_each_process_of_a_pool_sees_one_device(monkeypatch, visible, seen):
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    counter = multiprocessing.Value("i", 0)
+    found = []
+    for _ in range(3):  # as many processes begin, each with the environment of the first
+        with monkeypatch.context() as process:
+            if visible is not None:
+                process.setenv("CUDA_VISIBLE_DEVICES", visible)
+            take_device(counter, devices=2)
+            found.append(os.environ.pop("CUDA_VISIBLE_DEVICES"))
+    assert found == seen
 
 
 def test_hydras_callbacks_are_told_of_each_job(tmp_path):

@@ -54,7 +54,7 @@ class VectorizedLauncherConfig:
     """``hydra/launcher=vectorized``."""
 
     _target_: str = "hydra_plugins.dlexp_launchers.VectorizedLauncher"
-    workers: int = 1  # processes that groups of jobs are spread over
+    workers: int = 1  # processes that groups of jobs are spread over, at least one a trainer.devices
     memory_gib: float = 4.0  # what one group may take; larger ones are cut
     executor: dict[str, Any] | None = None  # _target_ of a concurrent.futures executor in place of workers
 
@@ -81,14 +81,24 @@ class VectorizedLauncher(SerialLauncher):
         from dlexp.sweeps.vectorized import run_jobs
 
         jobs = compose_jobs(self.hydra_context, self.config, job_overrides, initial_job_idx)
+        devices = _count_devices(self.config.trainer.devices)
+        workers = max(self.workers, devices)
         if self.executor is not None:
             executor = instantiate(self.executor)
         else:
-            executor = process_pool(self.workers) if self.workers > 1 else InProcessExecutor()
+            executor = process_pool(workers, devices) if workers > 1 else InProcessExecutor()
         try:
             return run_jobs(
-                self.hydra_context, self.task_function, self.config, jobs, executor, self.memory_gib
+                self.hydra_context, self.task_function, self.config, jobs, executor, self.memory_gib, workers
             )
         finally:
             if hasattr(executor, "shutdown"):  # not every class with submit() has it
                 executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _count_devices(devices: Any) -> int:
+    if devices != "auto":
+        return int(devices)
+    import torch
+
+    return max(1, torch.cuda.device_count())

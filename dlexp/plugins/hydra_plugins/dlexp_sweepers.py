@@ -31,6 +31,8 @@ class ArmsSweeper(BasicSweeper):
         """Return the jobs' overrides, in batches."""
         from dlexp.sweeps.arms import ArmError, expand_arm, overrides_of, select_arms
 
+        assert self.config is not None
+        assert self.hydra_context is not None
         common, command_line = overrides[: len(self.params)], overrides[len(self.params) :]
         study: Any = OmegaConf.to_container(self.config.study, resolve=True)
         arms = study.get("arms") or {}
@@ -38,7 +40,8 @@ class ArmsSweeper(BasicSweeper):
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         jobs: list[list[str]] = []
         try:
-            for name in select_arms(arms, command_line) or [None]:
+            names: list[str | None] = [*select_arms(arms, command_line)]
+            for name in names or [None]:
                 jobs += expand_arm(
                     name,
                     common=common,
