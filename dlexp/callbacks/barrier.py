@@ -222,6 +222,8 @@ class Barrier(MeasureCallback):
         module.recorder.record_array("barrier/positions", positions)
         for name, array in arrays.items():
             module.recorder.record_array(f"barrier/{name}_losses", array)
+        if not self.figures:
+            return
         partner = {"initialization": "initial network", "checkpoint": "stored network"}.get(self.partner)
         if partner is None:
             partner = "twin" if self.split_step is None else f"twin split off at step {self.split_step}"

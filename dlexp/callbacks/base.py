@@ -32,6 +32,7 @@ class MeasureCallback(Callback, ABC):
         log_spaced: measure at so many log-spaced steps in each factor of ten.
         seed: of the callback's own random stream (probes, directions), which begins anew at each measurement,
             so that a value does not depend on how often was measured before.
+        figures: draw them at the end; arrays are kept in any case.
 
     Raises ``ValueError`` for an interval below 1.
     """
@@ -48,6 +49,7 @@ class MeasureCallback(Callback, ABC):
         every_n_epochs: int | None = None,
         log_spaced: int | None = None,
         seed: int = 0,
+        figures: bool = True,
     ) -> None:
         intervals = {
             "every_n_steps": every_n_steps,
@@ -59,6 +61,7 @@ class MeasureCallback(Callback, ABC):
         self.at_start, self.at_end = at_start, at_end
         self.every_n_steps, self.every_n_epochs, self.log_spaced = every_n_steps, every_n_epochs, log_spaced
         self.seed = seed
+        self.figures = figures
         self.seconds = 0.0
         self._due: frozenset[int] = frozenset()
         self._measured_step: int | None = None

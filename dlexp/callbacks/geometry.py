@@ -161,6 +161,8 @@ class Geometry(MeasureCallback):
         module.recorder.record_array("geometry/layers", range(len(self._initial_features)))
         for measure, array in values.items():
             module.recorder.record_array(f"geometry/{measure}", array)
+        if not self.figures:
+            return
         labels = {
             "probe_error": "error rate" if self._has_classes else "mean squared error",
             "pca_dimension": f"components for {100 * self.pca_threshold:.4g} %",

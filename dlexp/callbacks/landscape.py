@@ -201,6 +201,8 @@ class Landscape(MeasureCallback):
             is_initial = at == 0 and (len(self._surfaces) > 1 or not self.at_end)
             record("landscape/plane_losses" + ("_initial" if is_initial else ""), surface.losses)
             record("landscape/plane_coordinates", surface.coordinates)
+        if not self.figures:
+            return
         figures = {"line": draw_lines(self._steps, coordinates, line_losses)}
         if self._surfaces:
             figures["contours"] = draw_contours(self._surfaces, labels, trajectory)

@@ -66,6 +66,7 @@ class Pruning(MeasureCallback):
         rewind_step: k; 0 is the initialisation.
         control: ``none`` or one of the above.
         seed: of the control's random draws.
+        figures: draw the loss against the density at the end.
 
     Raises ``ValueError`` for settings that are not allowed; before training for a number of steps that
     cannot be divided, and if training may stop before a cycle ends.
@@ -84,8 +85,9 @@ class Pruning(MeasureCallback):
         rewind_step: int = 0,
         control: str = "none",
         seed: int = 0,
+        figures: bool = True,
     ) -> None:
-        super().__init__(at_start=False, seed=seed)
+        super().__init__(at_start=False, seed=seed, figures=figures)
         require_count("rounds", rounds)
         require_count("rewind_step", rewind_step, minimum=0)
         for key, value, allowed in (("scope", scope, SCOPES), ("control", control, CONTROLS)):
@@ -191,8 +193,9 @@ class Pruning(MeasureCallback):
             record(name, values)
         for name, mask in module.masks.items():
             record(f"mask/{name}", mask.cpu().numpy())
-        figure = draw_pruning(self._values, control=self.control)
-        module.recorder.record_figure("pruning", figure, step=module.step)
+        if self.figures:
+            figure = draw_pruning(self._values, control=self.control)
+            module.recorder.record_figure("pruning", figure, step=module.step)
 
     def _begin_next_cycle(self, module: Learner) -> None:
         if self._ticket is not None:

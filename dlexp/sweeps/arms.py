@@ -58,13 +58,18 @@ def expand_arm(
 
     Of a key's values the last given counts: ``common`` (all arms), the arm's ``own``, ``fast``, then the
     command line. But what an arm fixes to one value is what makes it that arm: the command line leaves it.
+    Several values in ``fast`` take the place of several values only.
 
     Raises ``ArmError`` for a continuous range (``interval(0,1)``), which has no list of values.
     """
     fixed = {_key(override) for override in own if not override.is_sweep_override()}
     merged: dict[str, Override] = {}
-    for override in (*common, *own, *fast):
+    for override in (*common, *own):
         merged[_key(override)] = override
+    swept = {key for key, override in merged.items() if override.is_sweep_override()}
+    for override in fast:
+        if _key(override) in swept or not override.is_sweep_override():
+            merged[_key(override)] = override
     for override in command_line:
         if _key(override) not in fixed and _key(override) != ARM:
             merged[_key(override)] = override

@@ -21,12 +21,17 @@ CHOICES = [
 ]
 
 
+CONSTRUCTED = ("bumps", "tent_map", "shallow_tent_map")
+
+
 def fitting(choice: str) -> list[str]:
     """What a choice needs beside it to be a job that makes sense."""
     return {
         "trainer=gpu": ["trainer.accelerator=cpu"],
         "callbacks=pruning": ["training.stopping.train_loss=null"],
         "callbacks=min_norm": ["model=linear"],
+        "callbacks=linear_pieces": ["data.input_dim=1"],
+        **{f"model={name}": ["trainer.precision=64-true", "data=damped_wave"] for name in CONSTRUCTED},
     }.get(choice, [])
 
 

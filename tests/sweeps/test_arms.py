@@ -52,6 +52,16 @@ def test_of_a_keys_values_the_last_given_counts_but_for_what_an_arm_fixes(layers
     assert expand(**layers) == [["arm=a", f"x={value}"]]
 
 
+def test_several_fast_values_take_the_place_of_several_values_only():
+    fast = ["x=7,8", "seed=range(2)"]
+    assert expand(common=["seed=0"], own=["x=1,2,3"], fast=fast) == [
+        ["arm=a", "seed=0", "x=7"],
+        ["arm=a", "seed=0", "x=8"],
+    ]
+    assert expand(own=["x=1"], fast=fast) == [["arm=a", "x=1"]]
+    assert expand(own=["y=1"], fast=fast) == [["arm=a", "y=1"]]
+
+
 def test_settings_become_overrides_in_hydras_syntax():
     settings = {"a": None, "b": True, "c": [1, 2], "d": "range(3)", "e": 0.5, "f": "x,y"}
     assert overrides_of(settings) == ["a=null", "b=true", "c=[1,2]", "d=range(3)", "e=0.5", "f=x,y"]
