@@ -52,7 +52,6 @@ class CriticalPoints(MeasureCallback):
         noise: what is added to each weight of a start is uniform between plus and minus this; 0 for nothing.
         max_steps, tolerance: of each search, see :func:`~dlexp.measures.hessian.find_critical_point`.
         random_matrix_samples: matrices of each dimension; None for none.
-        figures: whether the figure is drawn; in a sweep of short runs that can take longer than the runs.
         schedule: arguments of :class:`~dlexp.callbacks.base.MeasureCallback`.
 
     Raises ``ValueError`` for settings that are not allowed, ``MemoryError`` for a network that is too large.
@@ -67,7 +66,6 @@ class CriticalPoints(MeasureCallback):
         max_steps: int = 500,
         tolerance: float = 1e-8,
         random_matrix_samples: int | None = None,
-        figures: bool = True,
         **schedule: Any,
     ) -> None:
         super().__init__(**schedule)
@@ -79,7 +77,6 @@ class CriticalPoints(MeasureCallback):
         self.noise = noise
         self.max_steps, self.tolerance = max_steps, tolerance
         self.random_matrix_samples = random_matrix_samples
-        self.figures = figures
 
     def find_problems(self, config: Mapping[str, Any], plan: Plan) -> list[str]:
         """Return a sentence if the optimizer's weight decay is not that of an objective."""

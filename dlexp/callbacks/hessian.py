@@ -58,7 +58,6 @@ class Hessian(MeasureCallback):
         tolerance: Lanczos residual relative to the largest |eigenvalue|.
         late_measurements: how many measurements ``sharpness/relative_to_edge_late_mean`` is the mean of.
         batch_size: rows at once, to bound the memory; None for all.
-        figures: whether figures are drawn; in a sweep of short runs they can take longer than the runs.
         schedule: arguments of :class:`~dlexp.callbacks.base.MeasureCallback`.
 
     Raises ``ValueError`` for settings that are not allowed.
@@ -78,7 +77,6 @@ class Hessian(MeasureCallback):
         tolerance: float = 1e-5,
         late_measurements: int = 10,
         batch_size: int | None = None,
-        figures: bool = True,
         **schedule: Any,
     ) -> None:
         super().__init__(**schedule)
@@ -98,7 +96,6 @@ class Hessian(MeasureCallback):
         self.smallest = smallest
         self.late_measurements = late_measurements
         self.batch_size = batch_size
-        self.figures = figures
 
     def begin(self, module: Learner) -> None:
         """Decide what can be measured."""

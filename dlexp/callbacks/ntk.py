@@ -56,7 +56,6 @@ class NTK(MeasureCallback):
         linearized: whether the gap is measured, which takes the kernel of the whole training set; None:
             where the closed form is how the network trains, that is, full-batch gradient descent on a squared
             error with a constant learning rate, without momentum and weight decay.
-        figures: whether figures are drawn; in a sweep of short runs they can take longer than the runs.
         schedule: arguments of :class:`~dlexp.callbacks.base.MeasureCallback`.
 
     Raises ``ValueError`` for settings that are not allowed; at the start of training for ``linearized`` true
@@ -71,7 +70,6 @@ class NTK(MeasureCallback):
         n_samples: int | None = 100,
         n_test: int | None = 100,
         linearized: bool | None = None,
-        figures: bool = True,
         **schedule: Any,
     ) -> None:
         super().__init__(**schedule)
@@ -81,7 +79,6 @@ class NTK(MeasureCallback):
             raise ValueError(f"linearized={linearized} is not allowed: it must be true, false or null")
         self.n_samples, self.n_test = n_samples, n_test
         self.linearized = linearized
-        self.figures = figures
 
     def begin(self, module: Learner) -> None:
         """Take the kernel, the weights and, where wanted, the linearisation that training starts from."""

@@ -223,7 +223,8 @@ def test_only_the_measures_and_layers_asked_for(run):
     ending = ["", "/layer_0", "/layer_1"]
     assert geometry == {f"geometry/pca_dimension{end}" for end in ending}
     assert list(series(folder, "geometry/pca_dimension")) == [12]
-    assert set(np.load(folder / "arrays.npz")) == {"geometry/steps", "geometry/pca_dimension"}
+    arrays = {"geometry/steps", "geometry/layers", "geometry/pca_dimension"}
+    assert set(np.load(folder / "arrays.npz")) == arrays
 
 
 def test_the_layers_are_the_activations():

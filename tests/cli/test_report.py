@@ -52,10 +52,11 @@ def test_report_from_another_directory_says_what_it_should_and_nothing_else(tmp_
     assert done.returncode == 0
     lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
     assert lines[0].split() == ["width", "n", "not", "done", "test", "loss", "training", "loss"]
-    assert lines[-5:] == [
+    assert lines[-6:] == [
         "outputs/demo/runs.csv",
         "outputs/demo/summary.csv",
         "outputs/demo/figures/loss_against_model.width.png",
+        "outputs/demo/report.html",
         "tensorboard --logdir outputs/demo",
         "failed: width=7: RuntimeError: no (outputs/demo/width=7/train.log)",
     ]
