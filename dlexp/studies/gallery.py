@@ -65,7 +65,9 @@ def gallery_text(entries: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _study_lines(name: str, entry: Mapping[str, Any]) -> Sequence[str]:
-    lines = [f"### {name}", "", str(entry["question"]), "", f"`{entry['command']}`", ""]
+    took = f", {entry['seconds']:.0f} s" if entry["seconds"] else ""
+    command = f"`{entry['command']}` ({entry['runs']} runs{took})"
+    lines = [f"### {name}", "", str(entry["question"]), "", command, ""]
     if entry["figure"]:
         lines += [f"![{entry['title']}](outputs/gallery/{entry['figure']})", ""]
     lines += ["| claim | verdict | estimate, 95 % interval |", "| --- | --- | --- |"]

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.slow
         ("falls_again", 1.8, 5.5),  # STUDIES: the peak is 3.1 to 3.4 times the widest
         ("widest_is_best", 1.0, 1.9),  # STUDIES: .449 / .324 = 1.39
         ("no_peak_if_stopped_early", 0.7, 1.4),
+        ("no_peak_without_noise", -0.1, 0.1),
         ("notebook_teacher_falls_again", 1.1, 3.5),  # STUDIES: .698 / .363 = 1.9
     ],
 )
