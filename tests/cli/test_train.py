@@ -188,7 +188,14 @@ def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(sent, code, tmp
     # one job after the other, so that some are finished when it is interrupted
     sweep = ["-m", "model.width=1,2,3", "trainer.max_steps=3000", "hydra/launcher=serial"]
     folder = tmp_path / "outputs" / "train"
-    process = subprocess.Popen([*TRAIN, *sweep], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*TRAIN, *sweep],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # a shell starts its background jobs with SIGINT ignored, and the tests may be one
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     deadline = time.monotonic() + 120
     while not list(folder.glob("width=1*/result.json")) and time.monotonic() < deadline:
         time.sleep(0.02)

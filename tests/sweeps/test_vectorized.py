@@ -125,6 +125,15 @@ def test_jobs_that_could_be_one_group_are_spread_over_processes(tmp_path, spread
     assert all("trained as one of 3 networks at once" in log for log in logs)
 
 
+def test_any_executor_can_be_named_in_the_configuration(tmp_path):
+    executor = "hydra.launcher.executor={_target_: concurrent.futures.ThreadPoolExecutor, max_workers: 1}"
+    done = call(*SWEEP, "hydra/launcher=vectorized", executor, "trainer.max_steps=5", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    logs = [(folder / "train.log").read_text() for folder in folders(tmp_path).values()]
+    assert len(logs) == 6
+    assert all("trained as one of 6 networks at once" in log for log in logs)
+
+
 @pytest.mark.parametrize(("visible", "seen"), [("4,7", ["4", "7", "4"]), (None, ["0", "1", "0"])])
 def test_each_process_of_a_pool_sees_one_device(monkeypatch, visible, seen):
     if visible is None:

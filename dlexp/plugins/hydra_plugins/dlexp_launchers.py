@@ -56,7 +56,7 @@ class VectorizedLauncherConfig:
     _target_: str = "hydra_plugins.dlexp_launchers.VectorizedLauncher"
     workers: int = 1  # processes that groups of jobs are spread over, at least one a trainer.devices
     memory_gib: float = 4.0  # what one group may take; larger ones are cut
-    executor: dict[str, Any] | None = None  # _target_ of a concurrent.futures executor in place of workers
+    executor: Any = None  # in place of workers: _target_ of a concurrent.futures executor, and its arguments
 
 
 ConfigStore.instance().store(
@@ -67,15 +67,13 @@ ConfigStore.instance().store(
 class VectorizedLauncher(SerialLauncher):
     """Checks all jobs together and trains those that can share a program as one stack of networks."""
 
-    def __init__(self, workers: int, memory_gib: float, executor: DictConfig | None) -> None:
+    def __init__(self, workers: int, memory_gib: float, executor: Any) -> None:
         self.workers = workers
         self.memory_gib = memory_gib
         self.executor = executor
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; a wrong value in any of them is refused before the first one starts."""
-        from hydra.utils import instantiate
-
         from dlexp.sweeps.executors import InProcessExecutor, process_pool
         from dlexp.sweeps.jobs import compose_jobs
         from dlexp.sweeps.vectorized import run_jobs
@@ -83,9 +81,8 @@ class VectorizedLauncher(SerialLauncher):
         jobs = compose_jobs(self.hydra_context, self.config, job_overrides, initial_job_idx)
         devices = _count_devices(self.config.trainer.devices)
         workers = max(self.workers, devices)
-        if self.executor is not None:
-            executor = instantiate(self.executor)
-        else:
+        executor = self.executor  # made by Hydra with the launcher
+        if executor is None:
             executor = process_pool(workers, devices) if workers > 1 else InProcessExecutor()
         try:
             return run_jobs(
