@@ -33,7 +33,13 @@ class StudyCallback(Callback):
         study = make_study(
             node,
             name=config.name,
-            command=shlex.join(["python", "scripts/train.py", *sys.argv[1:]]),
+            command=shlex.join([*_program(), *sys.argv[1:]]),
             fast=config.hydra.runtime.choices.get("debug") == "fast",
         )
         study.write(Path(config.hydra.sweep.dir))
+
+
+def _program() -> list[str]:
+    """Return how this command is called: as the checkout's script or as the installed program."""
+    name = Path(sys.argv[0]).name
+    return ["python", f"scripts/{name}"] if name.endswith(".py") else [name]
