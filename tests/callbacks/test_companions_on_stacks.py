@@ -2,6 +2,7 @@
 
 import pytest
 
+from dlexp.sweeps.grouping import group_key
 from dlexp.sweeps.lockstep import Lockstep
 from dlexp.sweeps.train_group import train_group
 from dlexp.training.build import build
@@ -30,6 +31,10 @@ CALLBACKS = {
     ],
     "ticket": PRUNED,
     "control": [*PRUNED, "callbacks.pruning.control=reinitialize"],
+    "a control each": PRUNED,
+}
+OF_EACH = {
+    "a control each": [[f"callbacks.pruning.control={c}"] for c in ("none", "random", "random_signs")],
 }
 OPTIMIZERS = {
     "adam": ["optimizer=adam", "optimizer.lr=0.02"],
@@ -42,6 +47,7 @@ STACK_SIZES = {
     "twin split off": [3, 6],
     "ticket": [3],
     "control": [3, 6],
+    "a control each": [3, 4],
 }
 
 
@@ -66,11 +72,13 @@ def test_metrics_on_a_stack_are_those_of_each_network_alone(callbacks, optimizer
             *DATA,
             *OPTIMIZERS[optimizer],
             *CALLBACKS[callbacks],
+            *own,
             f"seed={seed}",
             f"model.width={width}",
         )
-        for seed, width in ((0, 8), (1, 8), (2, 12))
+        for seed, width, own in zip((0, 1, 2), (8, 8, 12), OF_EACH.get(callbacks, [[]] * 3), strict=True)
     ]
+    assert len({group_key(config) for config in configs}) == 1
     group = train_group(configs)
     assert sizes == STACK_SIZES[callbacks]
     for config, trained in zip(configs, group.values(), strict=True):
