@@ -48,7 +48,7 @@ def main(outputs: Path = Path("outputs"), readme: Path = Path("README.md")) -> i
     """Copy the main figures, write ``gallery.json`` and the README's section; return the exit code."""
     digests = settings_digests()
     found = {results.folder.name: results for results in read_studies(outputs)}
-    missing = [name for name in digests if name not in found or found[name].study.fast]  # type: ignore[union-attr]
+    missing = [name for name in digests if (r := found.get(name)) is None or not r.study or r.study.fast]
     if missing:
         print(f"No results of {', '.join(missing)} in {outputs}: run `make studies` first.", file=sys.stderr)
         return 1

@@ -23,20 +23,23 @@ class StudyCallback(Callback):
             session.refuse([f"{chosen[-1]} is not allowed: one study at a time (`make studies` runs all)."])
         if not config.study:
             return
-        from dlexp.studies.study import find_study_problems, make_study
+        from dlexp.studies.study import find_study_problems, make_study, read_study
 
         node: Any = OmegaConf.to_container(config.study, resolve=True)
         problems = find_study_problems(node)
         if node.get("arms") and config.hydra.sweeper._target_ != ARMS_SWEEPER:
             problems.append("hydra/sweeper is not allowed to be another than arms: this study has arms.")
         session.refuse(problems)
+        folder = Path(config.hydra.sweep.dir)
+        earlier = read_study(folder)
         study = make_study(
             node,
             name=config.name,
             command=shlex.join([*_program(), *sys.argv[1:]]),
             fast=config.hydra.runtime.choices.get("debug") == "fast",
+            seconds=earlier.seconds if earlier else None,  # of the sweep that this one finds finished
         )
-        study.write(Path(config.hydra.sweep.dir))
+        study.write(folder)
 
 
 def _program() -> list[str]:

@@ -93,13 +93,16 @@ def find_study_problems(node: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def make_study(node: Mapping[str, Any], *, name: str, command: str, fast: bool) -> Study:
+def make_study(
+    node: Mapping[str, Any], *, name: str, command: str, fast: bool, seconds: float | None = None
+) -> Study:
     """Return the study of a checked ``study`` node."""
     return Study(
         name=name,
         question=node.get("question") or "",
         command=command,
         fast=fast,
+        seconds=seconds,
         arms=dict(node.get("arms") or {}),
         metrics=tuple(node.get("metrics") or ()),
         claims=tuple(node.get("claims") or ()),
