@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: composing a job's configuration and running it in this process."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,12 +13,17 @@ from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
+from hypothesis import settings
 from omegaconf import DictConfig
 
 from dlexp.config.composition import SweepConfigLoader
 from dlexp.config.resolve import conf_directory, register, to_plain
 from dlexp.training.job import run_job
 from dlexp.training.result import Result
+
+# The same examples each time: what a test finds must not depend on luck. HYPOTHESIS_PROFILE=default searches on.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

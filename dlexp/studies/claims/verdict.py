@@ -101,7 +101,8 @@ def _undefined(claim: Claim, table: Table, found: Estimated) -> str | None:
         return f"The statistic is not defined{place}: {_DEFINED[claim.statistic.kind]}."
     if claim.statistic.kind == "peak":
         low, high = claim.region
-        positions = table.positions.mean(axis=0)
+        with np.errstate(over="ignore"):
+            positions = table.positions.mean(axis=0)
         if not ((low <= positions) & (positions <= high)).any():
             return "No point of the curve lies in the region."
     return None
