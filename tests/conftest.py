@@ -21,7 +21,7 @@ from dlexp.config.resolve import conf_directory, register, to_plain
 from dlexp.training.job import run_job
 from dlexp.training.result import Result
 
-# The same examples each time: what a test finds must not depend on luck. HYPOTHESIS_PROFILE=default searches on.
+# The same examples each time, so that no run fails by chance; HYPOTHESIS_PROFILE=default searches on.
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
