@@ -13,12 +13,14 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from dlexp.config.resolve import conf_directory, register, to_plain
+from dlexp.frameworks import import_frameworks
 from dlexp.studies.table import shown_path, tensorboard_command
 from dlexp.sweeps import session
 
 
 def train(config: DictConfig) -> float | None:
     """Run one job; the task function that Hydra calls. Returns the objective for Hydra's sweepers."""
+    import_frameworks()
     from dlexp.training.job import run_job
 
     state = session.current

@@ -33,8 +33,8 @@ _PARAMETERS: dict[str, Any] = {
     "lines.linewidth": 1.6,
     "lines.markersize": 5,
     "legend.frameon": False,
-    "figure.dpi": 100,
-    "savefig.dpi": 150,
+    "figure.dpi": 150,  # as saved, so that a layout fits and texts are measured once
+    "savefig.dpi": "figure",
     "figure.facecolor": "white",
     "svg.hashsalt": "dlexp",  # the same figure gives the same file
 }
@@ -57,10 +57,18 @@ def look() -> Iterator[None]:
 
 def save(figure: "Figure", stem: Path) -> tuple[Path, Path]:
     """Write a figure as `stem`.png and `stem`.svg, without dates in them; inside `look()`."""
+    _lay_out(figure)
     paths = []
     for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
         buffer = io.BytesIO()
         figure.savefig(buffer, format=suffix, metadata=metadata)
-        figure.set_layout_engine("none")  # laid out once, for both
         paths.append(write_atomically(stem.with_name(f"{stem.name}.{suffix}"), buffer.getvalue()))
     return paths[0], paths[1]
+
+
+def _lay_out(figure: "Figure") -> None:
+    """Lay a figure out for good: with an engine, each file takes a layout and two drawings instead of one."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)

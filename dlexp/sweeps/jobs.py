@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from dlexp.config.identity import identity, replicates_key
 from dlexp.config.resolve import sweep_folder, to_plain
 from dlexp.config.validation import find_problems
+from dlexp.frameworks import import_frameworks
 from dlexp.sweeps import session
 from dlexp.training.job import finished_result
 
@@ -70,7 +71,8 @@ def compose_jobs(
 
 def _build_problems(configs: Sequence[dict[str, Any]]) -> Counter[str]:
     """Return what cannot be made of the configurations; replicates are of one making."""
-    from dlexp.training.build import find_build_problems  # takes seconds: it imports torch
+    import_frameworks()
+    from dlexp.training.build import find_build_problems
 
     alike: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for config in configs:
