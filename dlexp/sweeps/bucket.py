@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dlexp.sweeps.backpropagation import Backpropagation
 from dlexp.sweeps.stack import Stack
 from dlexp.training.learner import Trainee
 from dlexp.training.losses import ERRORS
@@ -22,15 +23,6 @@ def member_losses(loss: str, outputs: Tensor, targets: Tensor) -> Tensor:
     return 0.5 * mean if loss == "half_mse" else mean
 
 
-def sum_of_losses(loss: str, outputs: Tensor, targets: Tensor) -> Tensor:
-    """Return the sum of :func:`member_losses`, at a third of the operations."""
-    if loss == "cross_entropy":
-        entropy = F.cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="sum")
-        return entropy / targets.shape[1]
-    factor = 0.5 if loss == "half_mse" else 1.0
-    return F.mse_loss(outputs, targets, reduction="sum") * (factor / outputs[0].numel())
-
-
 class Bucket:
     """Networks of about the same width, their data and their batches."""
 
@@ -43,6 +35,7 @@ class Bucket:
             split: (self._stacked(f"x_{split}"), self._stacked(f"y_{split}")) for split in ("train", "test")
         }
         self._epoch = [self.data["train"]]
+        self._backpropagation = Backpropagation(self.stack, self.loss)
         self.masks: list[tuple[Tensor, Tensor]] = []
         self.take_masks()
 
@@ -61,10 +54,9 @@ class Bucket:
         )
         self._epoch = list(zip(x, y, strict=True))
 
-    def total_loss(self, index: int) -> Tensor:
-        """Return the sum of the members' losses on batch ``index`` of the epoch; gradients stay apart."""
-        x, y = self._epoch[index]
-        return sum_of_losses(self.loss, self.stack(x), y)
+    def compute_gradients(self, index: int) -> None:
+        """Set each network's gradient on batch ``index`` of the epoch."""
+        self._backpropagation(*self._epoch[index])
 
     @torch.no_grad()
     def evaluate(self, split: str) -> dict[str, Tensor]:

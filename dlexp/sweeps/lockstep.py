@@ -62,12 +62,6 @@ class Lockstep:
         """Take the optimizer steps ``start`` to ``stop - 1``; no number leaves the device."""
         groups, order = self.optimizer.param_groups, self.buckets[0].order
         full_rates = [group.setdefault("initial_lr", group["lr"]) for group in groups]
-        leaves = [parameter for bucket in self.buckets for parameter in bucket.stack.parameters.values()]
-        slices = [
-            (leaf, part.where, part.tensor)
-            for part in self._parts
-            if (leaf := part.bucket.stack.parameters[part.name]) is not part.tensor
-        ]
         for step in range(start, stop):
             if schedule.name != "constant":
                 factor = schedule.factor(step)
@@ -76,11 +70,8 @@ class Lockstep:
             epoch, index = divmod(step, order.steps_per_epoch)
             if epoch != self._epoch and not order.is_full:
                 self._shuffle(epoch)
-            for leaf in leaves:
-                leaf.grad = None
-            torch.autograd.backward([bucket.total_loss(index) for bucket in self.buckets])
-            for leaf, where, part in slices:
-                part.grad = None if leaf.grad is None else leaf.grad[where]
+            for bucket in self.buckets:
+                bucket.compute_gradients(index)
             self.optimizer.step()
             for bucket in self.buckets:
                 for parameter, mask in bucket.masks:
@@ -138,7 +129,11 @@ class Lockstep:
                     alike = list(same)
                     where = slice(start, start + len(alike))
                     is_whole = len(alike) == len(settings)
-                    part = parameter if is_whole else parameter.detach()[where]
+                    part: Tensor = parameter
+                    if not is_whole:
+                        assert parameter.grad is not None
+                        part = parameter.detach()[where]
+                        part.grad = parameter.grad[where]
                     self._parts.append(_Part(bucket, parameter_name, where, part))
                     groups.setdefault(key, {"params": [], **alike[0]})["params"].append(part)
                     start = where.stop

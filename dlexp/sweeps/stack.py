@@ -1,12 +1,57 @@
 """Many small networks as one: their weights in zero-padded stacks, a forward pass of batched products."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from itertools import zip_longest
 
 import torch
 from torch import Tensor, nn
 
 from dlexp.models.layers import ScaledLinear
+
+
+@dataclass(frozen=True)
+class StackedLayer:
+    """One layer of M networks, ``phi(weight_scale * x W^T + bias_scale * b)``, padded to the widest.
+
+    Attributes:
+        weight: (M, out, in), or (M, in, out) if ``is_transposed``.
+        bias: (M, out).
+        weight_scale, bias_scale: (M, 1, 1) and (M, 1), None where all are 1.
+        activation: None for the last layer.
+        mask: (M, 1, out), 0 for units that a member does not have; None where these are 0 by themselves.
+    """
+
+    weight: nn.Parameter
+    is_transposed: bool
+    bias: nn.Parameter | None
+    weight_scale: Tensor | None
+    bias_scale: Tensor | None
+    activation: nn.Module | None
+    mask: Tensor | None
+
+    @property
+    def width(self) -> int:
+        """The number of outputs."""
+        return self.weight.shape[2 if self.is_transposed else 1]
+
+    def effective_weight(self) -> Tensor:
+        """Return what inputs are multiplied by, ``weight_scale * W^T`` (M, in, out)."""
+        weight = self.weight if self.weight_scale is None else self.weight_scale * self.weight
+        return weight if self.is_transposed else weight.mT
+
+    def affine(self, x: Tensor, weight: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return ``x weight + bias_scale * b``: x (M, B, in), weight (M, in, out) as it acts."""
+        if self.bias is None:
+            return torch.bmm(x, weight, out=out)
+        bias = self.bias if self.bias_scale is None else self.bias_scale * self.bias
+        return torch.baddbmm(bias.unsqueeze(1), x, weight, out=out)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map (M, B, in) to (M, B, out)."""
+        x = self.affine(x, self.effective_weight())
+        x = x if self.activation is None else self.activation(x)
+        return x if self.mask is None else x * self.mask
 
 
 class Stack:
@@ -24,6 +69,7 @@ class Stack:
             and multipliers, on one device.
 
     Attributes:
+        layers: from the inputs to the outputs.
         parameters: by the name that the parameter has in each member, stacked (M, ...). The matrices of some
             layers lie transposed in them; :meth:`view_of_member` knows which.
     """
@@ -32,30 +78,19 @@ class Stack:
         self.members = list(members)
         activations = [module for module in members[0] if not isinstance(module, ScaledLinear)]
         # Nobody needs what a ReLU was given: one copy less of the largest tensors.
-        self.activations = [nn.ReLU(inplace=True) if type(m) is nn.ReLU else m for m in activations]
-        self.parameters: dict[str, nn.Parameter] = {}
-        self._is_transposed: dict[str, bool] = {}
-        self._scales: list[tuple[Tensor | None, Tensor | None]] = []
-        self._masks: list[Tensor | None] = []
+        activations = [nn.ReLU(inplace=True) if type(m) is nn.ReLU else m for m in activations]
         names = [name for name, module in members[0].named_children() if isinstance(module, ScaledLinear)]
-        for index, name in enumerate(names):
-            layers = [_layer(member, name) for member in members]
-            weights = [layer.weight for layer in layers]
-            # The larger of its two sizes comes last: the products of a step are fastest along it.
-            is_wide = max(w.shape[0] for w in weights) > max(w.shape[1] for w in weights)
-            self._is_transposed[name] = is_wide
-            self.parameters[f"{name}.weight"] = _pad([w.mT for w in weights] if is_wide else weights)
-            if layers[0].bias is not None:
-                self.parameters[f"{name}.bias"] = _pad([layer.bias for layer in layers])
-            like = weights[0]
-            self._scales.append(
-                (
-                    _scale_tensor([layer.weight_scale for layer in layers], like),
-                    _scale_tensor([layer.bias_scale for layer in layers], like),
-                )
-            )
-            is_last = index == len(names) - 1
-            self._masks.append(None if is_last else _mask(layers, self.activations[index], like))
+        pairs = zip_longest(names, activations)
+        self._by_name = {
+            name: _stacked([_layer(member, name) for member in members], activation)
+            for name, activation in pairs
+        }
+        self.layers = list(self._by_name.values())
+        self.parameters: dict[str, nn.Parameter] = {}
+        for name, layer in self._by_name.items():
+            self.parameters[f"{name}.weight"] = layer.weight
+            if layer.bias is not None:
+                self.parameters[f"{name}.bias"] = layer.bias
         for position, member in enumerate(members):
             for parameter_name, own in member.named_parameters():
                 whole = self.parameters[parameter_name].data
@@ -66,17 +101,8 @@ class Stack:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map (M, B, input_dim), a batch for each member, to outputs (M, B, output_dim)."""
-        for index, (name, is_transposed) in enumerate(self._is_transposed.items()):
-            weight_scale, bias_scale = self._scales[index]
-            weight: Tensor = self.parameters[f"{name}.weight"]
-            weight = weight if weight_scale is None else weight_scale[:, None, None] * weight
-            bias: Tensor | None = self.parameters.get(f"{name}.bias")
-            bias = bias if bias is None or bias_scale is None else bias_scale[:, None] * bias
-            x = _BatchedLinear.apply(x, weight, bias, is_transposed)
-            if index < len(self.activations):
-                x = self.activations[index](x)
-                mask = self._masks[index]
-                x = x if mask is None else x * mask
+        for layer in self.layers:
+            x = layer(x)
         return x
 
     def view_of_member(self, position: int, name: str, padded: Tensor) -> Tensor:
@@ -88,33 +114,9 @@ class Stack:
             padded: its part of the stacked parameter, or of what goes with that (a gradient, a moment).
         """
         layer_name, _, kind = name.rpartition(".")
-        padded = padded.mT if kind == "weight" and self._is_transposed[layer_name] else padded
+        padded = padded.mT if kind == "weight" and self._by_name[layer_name].is_transposed else padded
         shape = self.members[position].get_parameter(name).shape
         return padded[tuple(slice(size) for size in shape)]
-
-
-class _BatchedLinear(torch.autograd.Function):
-    """``x W^T + b`` for every member: x (M, B, in), W (M, out, in) or transposed (M, in, out), b (M, out).
-
-    As ``torch.baddbmm``, but the weights' gradient is the product that comes out as the weights lie. Autograd
-    forms its transpose for some shapes, which for thin matrices takes up to eight times longer.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, is_transposed: bool) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.is_transposed = is_transposed
-        right = weight if is_transposed else weight.mT
-        return torch.bmm(x, right) if bias is None else torch.baddbmm(bias.unsqueeze(1), x, right)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None, None]:
-        x, weight = ctx.saved_tensors
-        by_x = None
-        if ctx.needs_input_grad[0]:
-            by_x = torch.bmm(gradient, weight.mT if ctx.is_transposed else weight)
-        by_weight = torch.bmm(x.mT, gradient) if ctx.is_transposed else torch.bmm(gradient.mT, x)
-        return by_x, by_weight, gradient.sum(dim=1) if ctx.needs_input_grad[2] else None, None
 
 
 def unstack(network: nn.Module) -> None:
@@ -145,6 +147,22 @@ def _layer(network: nn.Sequential, name: str) -> ScaledLinear:
     return layer
 
 
+def _stacked(layers: Sequence[ScaledLinear], activation: nn.Module | None) -> StackedLayer:
+    weights = [layer.weight for layer in layers]
+    like = weights[0]
+    # The larger of its two sizes comes last: the products of a step are fastest along it.
+    is_transposed = max(w.shape[0] for w in weights) > max(w.shape[1] for w in weights)
+    return StackedLayer(
+        weight=_pad([w.mT for w in weights] if is_transposed else weights),
+        is_transposed=is_transposed,
+        bias=None if layers[0].bias is None else _pad([layer.bias for layer in layers]),
+        weight_scale=_scale_tensor([layer.weight_scale for layer in layers], like.new_ones(1, 1, 1)),
+        bias_scale=_scale_tensor([layer.bias_scale for layer in layers], like.new_ones(1, 1)),
+        activation=activation,
+        mask=None if activation is None else _mask(layers, activation, like),
+    )
+
+
 def _pad(parameters: Sequence[Tensor]) -> nn.Parameter:
     shape = [max(sizes) for sizes in zip(*(p.shape for p in parameters), strict=True)]
     stacked = parameters[0].new_zeros(len(parameters), *shape)
@@ -153,8 +171,9 @@ def _pad(parameters: Sequence[Tensor]) -> nn.Parameter:
     return nn.Parameter(stacked)
 
 
-def _scale_tensor(scales: Sequence[float], like: Tensor) -> Tensor | None:
-    return None if all(scale == 1 for scale in scales) else like.new_tensor(scales)
+def _scale_tensor(scales: Sequence[float], one: Tensor) -> Tensor | None:
+    """Return the members' scales along the first dimension of a tensor like ``one``, None if all are 1."""
+    return None if all(scale == 1 for scale in scales) else torch.stack([one[0] * scale for scale in scales])
 
 
 def _mask(layers: Sequence[ScaledLinear], activation: nn.Module, like: Tensor) -> Tensor | None:
