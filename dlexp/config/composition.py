@@ -32,18 +32,18 @@ class SweepConfigLoader:
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         """Return what the wrapped loader returns; it is valid until the next call, so copy what is to last.
 
-        Overrides of the same keys are set in the same object, one job's values over the last one's; in its
+        Jobs made of the same files are set in the same object, one job's values over the last one's; in its
         hydra node only ``job.override_dirname`` and ``overrides.task`` differ then.
         """
         values: list[Override] = []
         others: list[Override] = []
         for override, is_value in map(self._parse, sweep_overrides):
             (values if is_value else others).append(override)
-        kind = tuple(o.input_line or "" for o in others), tuple(o.key_or_group for o in values)
-        if kind not in self._shared:
-            config = self._loader.load_sweep_config(master_config, list(kind[0]))
-            self._shared[kind] = _Shared(config, keys=kind[1])
-        shared = self._shared[kind]
+        keys = tuple(override.key_or_group for override in values)
+        files = tuple(override.input_line or "" for override in others)
+        shared = self._share(master_config, files)
+        if not shared.can_be_reset(keys):
+            shared = self._share(master_config, files, keys)
         try:
             shared.set_values(values)
         except OmegaConfBaseException:
@@ -51,6 +51,15 @@ class SweepConfigLoader:
             return self._loader.load_sweep_config(master_config, sweep_overrides)
         shared.describe([override for override, _ in map(self._parse, sweep_overrides)])
         return shared.config
+
+    def _share(
+        self, master_config: DictConfig, files: tuple[str, ...], keys: tuple[str, ...] = ()
+    ) -> "_Shared":
+        """Return the composition of files for jobs that set any keys, or for those that set just these."""
+        if (files, keys) not in self._shared:
+            config = self._loader.load_sweep_config(master_config, list(files))
+            self._shared[files, keys] = _Shared(config, bool(keys))
+        return self._shared[files, keys]
 
     def _parse(self, line: str) -> tuple[Override, bool]:
         """Return an override, and whether it only sets the value of an existing key."""
@@ -81,25 +90,57 @@ class SweepConfigLoader:
 
 
 class _Shared:
-    """One composition, which holds the values of one job after the other; all set the same keys in order."""
+    """One composition, which holds the values of one job after the other.
 
-    def __init__(self, config: DictConfig, keys: Sequence[str]) -> None:
+    Args:
+        config: as composed.
+        has_fixed_keys: whether all jobs set the same keys, all of them anew; otherwise each may set its own,
+            and what it does not set is as composed.
+    """
+
+    def __init__(self, config: DictConfig, has_fixed_keys: bool) -> None:
         self.config = config
         self._job, self._task = config.hydra.job, config.hydra.overrides.task
         naming = self._job.config.override_dirname
         self._separators = naming.kv_sep, naming.item_sep
         self._unnamed = set(naming.exclude_keys)
-        self._do_overlap = any(f"{a}.".startswith(f"{b}.") for a, b in permutations(keys, 2))
-        self._values: list[Override | None] = [None] * len(keys)
+        self._has_fixed_keys = has_fixed_keys
+        self._composed: dict[str, Any] = {}
+        self._values: dict[str, Override | None] = {}
         self._lines: list[str] = []
+
+    def can_be_reset(self, keys: Sequence[str]) -> bool:
+        """Whether each of these keys can be set by itself, and be as composed again afterwards."""
+        do_overlap = any(f"{a}.".startswith(f"{b}.") for a, b in permutations(keys, 2))
+        return not do_overlap and not any(isinstance(self._as_composed(key), dict) for key in keys)
 
     def set_values(self, overrides: Sequence[Override]) -> None:
         """Set the values that differ from the last job's."""
-        for i, override in enumerate(overrides):
-            if self._do_overlap or override is not self._values[i]:
-                self._values[i] = None  # should setting it fail
-                OmegaConf.update(self.config, override.key_or_group, override.value(), merge=True)
-                self._values[i] = override
+        if self._has_fixed_keys:
+            for override in overrides:
+                self._set(override.key_or_group, override.value())
+            return
+        for key in self._values.keys() - {override.key_or_group for override in overrides}:
+            del self._values[key]
+            self._set(key, self._as_composed(key))
+        for override in overrides:
+            key = override.key_or_group
+            if override is not self._values.get(key):
+                self._values[key] = None  # should setting it fail
+                self._set(key, override.value())
+                self._values[key] = override
+
+    def _set(self, key: str, value: Any) -> None:
+        OmegaConf.update(self.config, key, value, merge=True)
+
+    def _as_composed(self, key: str) -> Any:
+        """Return the value before any job set it, interpolations as they are written; None if none is."""
+        if key not in self._composed:
+            parent, _, name = key.rpartition(".")
+            node = OmegaConf.select(self.config, parent) if parent else self.config
+            plain: Any = OmegaConf.to_container(node, resolve=False) if OmegaConf.is_dict(node) else {}
+            self._composed[key] = plain.get(name)
+        return self._composed[key]
 
     def describe(self, overrides: Sequence[Override]) -> None:
         """Say in the hydra node which overrides made the configuration, as Hydra's own composition does."""

@@ -61,12 +61,15 @@ OVERRIDES = st.fixed_dictionaries(
         "+model.options.extra": st.just("{a:1}"),
         "hydra.verbose": st.just("true"),
         "data.batch_size": st.sampled_from(["10", "full"]),
+        "data.seed": st.just("7"),  # as composed an interpolation, as the next one
+        "training.loss": st.just("half_mse"),
+        "training.stopping.train_loss": st.just("null"),
         "debug": st.just("fast"),
     },
 )
 
 
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(overrides=OVERRIDES)
 def test_shared_composition_equals_hydras_own(overrides, loaders):
     loader, shared, master = loaders
@@ -98,9 +101,11 @@ def test_values_that_overlap_are_set_in_their_order(loaders):
 
 
 def test_a_value_that_could_not_be_set_is_set_for_the_next_job(loaders):
-    _, shared, master = loaders
+    loader, shared, master = loaders
     assert shared.load_sweep_config(master, ["seed=1", "model.width=5"]).model.width == 5
     with pytest.raises(ConfigCompositionException):
         shared.load_sweep_config(master, ["seed=2", "model.width=abc"])
+    default = loader.load_sweep_config(master, ["seed=1"]).model.width
+    assert shared.load_sweep_config(master, ["seed=1"]).model.width == default
     config = shared.load_sweep_config(master, ["seed=1", "model.width=5"])
     assert (config.seed, config.model.width) == (1, 5)

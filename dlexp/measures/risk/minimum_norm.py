@@ -150,7 +150,13 @@ class _Svd(NamedTuple):
 
 
 def _compact_svd(design: Tensor, rtol: float | None) -> _Svd:
-    left, singular, right = torch.linalg.svd(design, full_matrices=False)
+    n, p = design.shape
+    if p > 2 * n:  # of the small triangle, R^T in X = R^T Q^T: half the time of LAPACK's own way
+        basis, triangle = torch.linalg.qr(design.T)
+        left, singular, right = torch.linalg.svd(triangle.T, full_matrices=False)
+        right = right @ basis.T
+    else:
+        left, singular, right = torch.linalg.svd(design, full_matrices=False)
     tolerance = max(design.shape) * torch.finfo(design.dtype).eps if rtol is None else rtol
     kept = singular > tolerance * singular[0]
     return _Svd(left[:, kept], singular[kept], right[kept])

@@ -139,7 +139,9 @@ class Page:
         figure.set_layout_engine(
             "constrained", rect=(0, (foot + _GAP) / total, 1, self.height / total), w_pad=0.08, h_pad=0.06
         )
-        figure.draw_without_rendering()
+        engine = figure.get_layout_engine()
+        assert engine is not None
+        engine.execute(figure)  # marks are placed by where the axes are
 
 
 def _runs(count: int) -> str:
