@@ -1,5 +1,6 @@
 """From a job's configuration to plain Python objects: the last place that sees a configuration."""
 
+import copy
 import functools
 import inspect
 import json
@@ -208,24 +209,30 @@ def make_datamodule(config: Mapping[str, Any]) -> SyntheticDataModule:
 
 def make_callbacks(config: Mapping[str, Any]) -> list[Callback]:
     """Return the callbacks in the order of the configuration, those that change the network last."""
-    callbacks = [
-        _instantiate(f"callbacks.{name}", settings) for name, settings in config["callbacks"].items()
-    ]
+    callbacks = [_make(f"callbacks.{name}", settings) for name, settings in config["callbacks"].items()]
     return sorted(callbacks, key=lambda callback: getattr(callback, "changes_network", False))
 
 
 def make_loggers(config: Mapping[str, Any], folder: Path) -> list[Logger]:
     """Return the Lightning loggers, writing into the run's folder."""
     return [
-        _logger_maker(name, json.dumps(settings))(save_dir=str(folder))
-        for name, settings in config["logger"].items()
+        _make(f"logger.{name}", settings, save_dir=str(folder)) for name, settings in config["logger"].items()
     ]
 
 
+def _make(key: str, settings: Mapping[str, Any], **more: Any) -> Any:
+    """Return a new object of what ``_target_`` names."""
+    try:
+        maker = _maker(key, json.dumps(settings))
+        return maker.func(*maker.args, **copy.deepcopy(maker.keywords), **more)
+    except Exception:
+        return _instantiate(key, {**settings, **more})  # which words the error
+
+
 @functools.cache
-def _logger_maker(name: str, settings: str) -> Callable[..., Logger]:
-    """Return the function that makes a logger from its folder; it takes Hydra milliseconds to find."""
-    maker: Callable[..., Logger] = _instantiate(f"logger.{name}", {**json.loads(settings), "_partial_": True})
+def _maker(key: str, settings: str) -> "functools.partial[Any]":
+    """Return what makes an object, of settings as JSON; finding it takes Hydra milliseconds."""
+    maker: functools.partial[Any] = _instantiate(key, {**json.loads(settings), "_partial_": True})
     return maker
 
 

@@ -41,6 +41,11 @@ def minimum_norm_solution(design: Tensor, targets: Tensor, *, rtol: float | None
     ``ValueError`` for other shapes and numbers that are not finite.
     """
     _check_system(design, targets)
+    if design.device.type == "cpu":  # LAPACK's gelsd: by singular values too, without forming the vectors
+        columns = targets if targets.ndim == 2 else targets[:, None]
+        rcond = _tolerance(design, rtol)
+        solved: Tensor = torch.linalg.lstsq(design, columns, rcond=rcond, driver="gelsd").solution
+        return solved.reshape(-1, *targets.shape[1:])
     return _solution(_compact_svd(design, rtol), targets)
 
 
@@ -53,6 +58,8 @@ def ridge_solution(design: Tensor, targets: Tensor, ridge: float) -> Tensor:
     _check_system(design, targets)
     if not 0 <= ridge < math.inf:
         raise ValueError(f"ridge={ridge} is not allowed: it must be a finite number, 0 or above")
+    if ridge == 0:
+        return minimum_norm_solution(design, targets)
     return _solution(_compact_svd(design, None), targets, len(design) * ridge)
 
 
@@ -157,9 +164,12 @@ def _compact_svd(design: Tensor, rtol: float | None) -> _Svd:
         right = right @ basis.T
     else:
         left, singular, right = torch.linalg.svd(design, full_matrices=False)
-    tolerance = max(design.shape) * torch.finfo(design.dtype).eps if rtol is None else rtol
-    kept = singular > tolerance * singular[0]
+    kept = singular > _tolerance(design, rtol) * singular[0]
     return _Svd(left[:, kept], singular[kept], right[kept])
+
+
+def _tolerance(design: Tensor, rtol: float | None) -> float:
+    return max(design.shape) * torch.finfo(design.dtype).eps if rtol is None else rtol
 
 
 def _solution(svd: _Svd, targets: Tensor, penalty: float = 0.0) -> Tensor:
