@@ -6,10 +6,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from dlexp.bench import lightning_script
 from dlexp.bench.configs import COMMON, EVERY_STEP, STUDY_WIDTHS, batch_order, compose
 from dlexp.bench.timing import Lap, Section, Settings, in_turn, median, rows_of
 from dlexp.bench.training import NOTEBOOK, notebook_lap
@@ -17,6 +18,7 @@ from dlexp.bench.training import NOTEBOOK, notebook_lap
 SERIAL = "hydra/launcher=serial"
 VECTORIZED = "hydra/launcher=vectorized"
 BASIC = "Lightning in single steps, basic launcher"
+LIGHTNING = "a Lightning script, basic launcher"
 LIGHTNING_JOBS = 5
 
 
@@ -58,16 +60,19 @@ def end_to_end(settings: Settings) -> Section:
     each_epoch = ("training.log_points.spacing=linear", f"training.log_points.every_n_steps={per_epoch}")
     lightning = _lightning_lap(jobs, epochs, (), settings)
     lightning_logged = _lightning_lap(jobs, epochs, each_epoch, settings)
+    script = _serial_lap(jobs, partial(script_lap, epochs), settings)
     scaled = f"extrapolated from {LIGHTNING_JOBS} whole jobs at width 20: "
     ways = {
         "dlexp vectorized": ours,
         NOTEBOOK: Lap(notebook.cpu * jobs * steps, notebook.wall * jobs * steps),
+        LIGHTNING: script,
         BASIC: lightning,
         f"{BASIC}, all logged": lightning_logged,
     }
     notes = {
         "dlexp vectorized": "run whole",
         NOTEBOOK: f"extrapolated: {notebook.cpu * 1e3:.3g} ms a step x {steps} steps x {jobs} jobs; no files",
+        LIGHTNING: scaled + "TensorBoard, validation after each epoch, checkpoints; not dlexp",
         BASIC: scaled + "dlexp's module, evaluation each epoch, the same files",
         f"{BASIC}, all logged": scaled + "TensorBoard too after each epoch",
     }
@@ -94,18 +99,23 @@ def _notebook_lap(widths: Sequence[int], steps: int, settings: Settings) -> Lap:
 
 
 def _lightning_lap(jobs: int, epochs: int, extra: Sequence[str], settings: Settings) -> Lap:
-    """Return what the serial sweep would take: a command of one job, and the others' share of a longer one.
+    """Return what dlexp would take as a serial sweep in single steps."""
+
+    def lap(seeds: str, settings: Settings) -> Lap:
+        launcher = "hydra/launcher=basic"
+        arguments = [*COMMON, "model.width=20", seeds, *_epochs(epochs), EVERY_STEP, launcher, *extra]
+        return command_lap(arguments, settings)
+
+    return _serial_lap(jobs, lap, settings)
+
+
+def _serial_lap(jobs: int, lap: Callable[[str, Settings], Lap], settings: Settings) -> Lap:
+    """Return what a serial sweep would take: a command of one job, and the others' share of a longer one.
 
     The jobs are whole ones. Shorter jobs would be lost in the scatter of a command's start, half a second.
     """
     many = 2 if settings.quick else LIGHTNING_JOBS
-
-    def lap(count: int) -> Lap:
-        arguments = [*COMMON, "model.width=20", f"seed={','.join(map(str, range(count)))}"]
-        launcher = "hydra/launcher=basic"
-        return command_lap([*arguments, *_epochs(epochs), EVERY_STEP, launcher, *extra], settings)
-
-    one, several = lap(1), lap(many)
+    one, several = (lap(f"seed={','.join(map(str, range(count)))}", settings) for count in (1, many))
     job = several.minus(one).per(many - 1)
     return Lap(*(o + j * (jobs - 1) for o, j in zip(one, job, strict=True)))
 
@@ -119,25 +129,41 @@ def command_lap(overrides: Sequence[str], settings: Settings) -> Lap:
 
     Raises ``RuntimeError`` with the command's last words if it fails.
     """
-    accelerator = f"trainer.accelerator={'gpu' if settings.device.type == 'cuda' else 'cpu'}"
-    code = "from dlexp.cli.train import main; main()"
+    accelerator = f"trainer.accelerator={_accelerator(settings)}"
+    program = ["-c", "from dlexp.cli.train import main; main()", "-m", *overrides, accelerator]
+    with tempfile.TemporaryDirectory() as folder:
+        lap = _program_lap(program, folder)
+        results = [json.loads(path.read_text()) for path in Path(folder).glob("outputs/*/*/result.json")]
+    if not results or any(result["status"] != "done" for result in results):
+        raise RuntimeError(f"the sweep {' '.join(overrides)} failed")
+    return lap
+
+
+def script_lap(epochs: int, seeds: str, settings: Settings) -> Lap:
+    """Return what a Lightning user's own script takes for some seeds."""
+    script = Path(lightning_script.__file__)
+    arguments = ["-m", seeds, f"epochs={epochs}", f"accelerator={_accelerator(settings)}"]
+    with tempfile.TemporaryDirectory() as folder:
+        return _program_lap([str(script), *arguments], folder)
+
+
+def _accelerator(settings: Settings) -> str:
+    return "gpu" if settings.device.type == "cuda" else "cpu"
+
+
+def _program_lap(arguments: Sequence[str], folder: str) -> Lap:
+    """Return what a Python program takes, on one thread."""
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
-    with tempfile.TemporaryDirectory() as folder:
-        times, start = os.times(), time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-c", code, "-m", *overrides, accelerator],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        wall, after = time.perf_counter() - start, os.times()
-        results = [json.loads(path.read_text()) for path in Path(folder).glob("outputs/*/*/result.json")]
-    if done.returncode or not results or any(result["status"] != "done" for result in results):
-        raise RuntimeError(f"the sweep {' '.join(overrides)} failed: {done.stderr[-2000:]}")
+    times, start = os.times(), time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    wall, after = time.perf_counter() - start, os.times()
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(arguments)} failed: {done.stderr[-2000:]}")
     cpu = after.children_user - times.children_user + after.children_system - times.children_system
     return Lap(cpu, wall)

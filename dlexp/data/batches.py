@@ -38,9 +38,11 @@ class BatchOrder:
         """Return the row indices (b,) int64 of each batch of an epoch; None stands for the whole set."""
         if self.is_full:
             return [None]
-        # Drawn on the CPU whatever the device, and moved in one piece.
-        generator = make_generator(f"order/{epoch}", self.seed)
-        return list(torch.randperm(self.n, generator=generator).to(device).split(self.batch_size))
+        return list(self.permutation(epoch).to(device).split(self.batch_size))
+
+    def permutation(self, epoch: int) -> Tensor:
+        """Return the order (n,) int64 of the rows in an epoch; drawn on the CPU whatever device trains."""
+        return torch.randperm(self.n, generator=make_generator(f"order/{epoch}", self.seed))
 
 
 class InMemoryLoader:

@@ -43,10 +43,10 @@ class Bucket:
         return torch.stack([getattr(trainee.tensors, name) for trainee in self.trainees])
 
     def shuffle(self, permutations: Mapping[int, Tensor]) -> None:
-        """Gather the batches of an epoch, given the permutation (n,) of each order seed."""
+        """Gather the batches of an epoch, given the permutation (n,) of each order seed, on the CPU."""
         rows = torch.stack([permutations[trainee.order.seed] for trainee in self.trainees])
         count, n = rows.shape
-        rows = (rows + n * torch.arange(count, device=rows.device)[:, None]).flatten()
+        rows = (rows + n * torch.arange(count)[:, None]).flatten().to(self.data["train"][0].device)
         # One gather an epoch: its batches are views.
         x, y = (
             whole.flatten(0, 1).index_select(0, rows).view(whole.shape).split(self.order.batch_size, dim=1)
@@ -54,9 +54,13 @@ class Bucket:
         )
         self._epoch = list(zip(x, y, strict=True))
 
-    def compute_gradients(self, index: int) -> None:
-        """Set each network's gradient on batch ``index`` of the epoch."""
-        self._backpropagation(*self._epoch[index])
+    def batch(self, index: int) -> tuple[Tensor, Tensor]:
+        """Return batch ``index`` of the epoch: inputs (M, B, input_dim) and targets (M, B, ...)."""
+        return self._epoch[index]
+
+    def compute_gradients(self, x: Tensor, y: Tensor) -> None:
+        """Set each network's gradient on a batch."""
+        self._backpropagation(x, y)
 
     @torch.no_grad()
     def evaluate(self, split: str) -> dict[str, Tensor]:

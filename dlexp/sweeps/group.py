@@ -160,7 +160,7 @@ class GroupModule(LightningModule):
             raise RuntimeError(
                 "some networks of a stack restart while others go on, but they share an optimizer"
             )
-        self.lockstep.optimizer.state.clear()
+        self.lockstep.forget_moments()
         self._restarting.clear()
         for follower in self._followers:
             if follower.is_stacked:

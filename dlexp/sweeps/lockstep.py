@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dlexp.sweeps.bucket import Bucket
+from dlexp.sweeps.step_graphs import CudaRecorder, LearningRates, StepGraphs, StepRecorder, can_record
 from dlexp.training.learner import OptimizerState, Trainee
 from dlexp.training.optimizers import group_settings, learning_rate_factors, optimizer_over
 from dlexp.training.steps import Schedule
@@ -38,12 +39,14 @@ class Lockstep:
         partition: the networks of each bucket, those with like optimizer settings next to each other.
         states: of the optimizer, for networks that have taken steps already; none or all of them, with as
             many steps taken by each.
+        recorder: makes recorded steps; by default CUDA graphs where the networks are on a GPU.
     """
 
     def __init__(
         self,
         partition: Sequence[Sequence[Trainee]],
         states: Mapping[Trainee, OptimizerState] | None = None,
+        recorder: StepRecorder | None = None,
     ) -> None:
         self.partition = partition
         self.buckets = [Bucket(trainees) for trainees in partition]
@@ -52,6 +55,9 @@ class Lockstep:
         self.optimizer = self._make_optimizer()
         if states:
             self._set_states(states)
+        is_on_gpu = self._parts[0].tensor.device.type == "cuda"
+        self._graphs = StepGraphs(recorder or CudaRecorder()) if recorder or is_on_gpu else None
+        self._rates: LearningRates | None = None
 
     @property
     def trainees(self) -> list[Trainee]:
@@ -60,27 +66,42 @@ class Lockstep:
 
     def take_steps(self, start: int, stop: int, schedule: Schedule) -> None:
         """Take the optimizer steps ``start`` to ``stop - 1``; no number leaves the device."""
-        groups, order = self.optimizer.param_groups, self.buckets[0].order
-        full_rates = [group.setdefault("initial_lr", group["lr"]) for group in groups]
+        order = self.buckets[0].order
+        is_recorded = self._graphs is not None and can_record(self.optimizer, schedule.name)
+        if self._rates is None:
+            self._rates = LearningRates(self.optimizer, as_tensor=is_recorded and schedule.name != "constant")
         for step in range(start, stop):
             if schedule.name != "constant":
-                factor = schedule.factor(step)
-                for group, rate in zip(groups, full_rates, strict=True):
-                    group["lr"] = rate * factor
+                self._rates.scale(schedule.factor(step))
             epoch, index = divmod(step, order.steps_per_epoch)
             if epoch != self._epoch and not order.is_full:
                 self._shuffle(epoch)
-            for bucket in self.buckets:
-                bucket.compute_gradients(index)
-            self.optimizer.step()
-            for bucket in self.buckets:
-                for parameter, mask in bucket.masks:
-                    parameter.mul_(mask)
+            batches = [bucket.batch(index) for bucket in self.buckets]
+            if self._graphs is not None and is_recorded:
+                self._graphs.take(self._take_step, batches, self.optimizer)
+            else:
+                self._take_step(batches)
+
+    def _take_step(self, batches: Sequence[tuple[Tensor, Tensor]]) -> None:
+        for bucket, batch in zip(self.buckets, batches, strict=True):
+            bucket.compute_gradients(*batch)
+        self.optimizer.step()
+        for bucket in self.buckets:
+            for parameter, mask in bucket.masks:
+                parameter.mul_(mask)
+
+    def forget_moments(self) -> None:
+        """Let the optimizer go on as if it had not taken a step."""
+        self.optimizer.state.clear()
+        if self._graphs:
+            self._graphs.forget()
 
     def take_masks(self) -> None:
         """Take over the masks that the networks now have."""
         for bucket in self.buckets:
             bucket.take_masks()
+        if self._graphs:
+            self._graphs.forget()
 
     def evaluate(self, *, is_log_point: bool) -> dict[Trainee, dict[str, float]]:
         """Return each network's training loss, at a log point all metrics: one transfer from the device."""
@@ -150,11 +171,8 @@ class Lockstep:
                 self.optimizer.state[part.tensor][key] = value
 
     def _shuffle(self, epoch: int) -> None:
-        device = self.buckets[0].data["train"][0].device
-        permutations = {
-            seed: torch.cat([rows for rows in order.epoch(epoch, device) if rows is not None])
-            for seed, order in {trainee.order.seed: trainee.order for trainee in self.trainees}.items()
-        }
+        orders = {trainee.order.seed: trainee.order for trainee in self.trainees}
+        permutations = {seed: order.permutation(epoch) for seed, order in orders.items()}
         for bucket in self.buckets:
             bucket.shuffle(permutations)
         self._epoch = epoch

@@ -24,7 +24,7 @@ class Batches:
             return self.x, self.y
         epoch, index = divmod(step, self.order.steps_per_epoch)
         if epoch != self._epoch:
-            rows = torch.cat([r for r in self.order.epoch(epoch, self.x.device) if r is not None])
+            rows = self.order.permutation(epoch).to(self.x.device)
             size = self.order.batch_size
             # One gather an epoch: its batches are views.
             self._batches = list(zip(self.x[rows].split(size), self.y[rows].split(size), strict=True))

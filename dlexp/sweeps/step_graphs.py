@@ -1,0 +1,176 @@
+"""Training steps recorded once and played back: on a GPU one launch in place of some dozen."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+Batch = tuple[Tensor, Tensor]
+Step = Callable[[Sequence[Batch]], None]
+
+# Steps of each batch size before it is recorded: the optimizer makes its state in the first one, and
+# libraries set themselves up in it.
+WARM_UP_STEPS = 2
+# Largest deviation of a recorded step from the plain one, relative to a tensor's largest entry: the same
+# kernels run, but cuBLAS may choose others on another stream.
+TOLERANCE = 1e-4
+
+
+class StepRecorder(Protocol):
+    """Records what a function does on a device."""
+
+    def warm_up(self, function: Callable[[], None]) -> None:
+        """Call the function, on a stream that it may be recorded on later."""
+
+    def record(self, function: Callable[[], None]) -> Callable[[], None]:
+        """Return what does the same again, on the same memory; nothing is done yet."""
+
+
+class CudaRecorder:
+    """Records CUDA graphs: kernels of fixed shapes at fixed addresses, none of which waits for the CPU."""
+
+    def warm_up(self, function: Callable[[], None]) -> None:
+        """Call the function on a side stream."""
+        stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
+        stream.wait_stream(current)
+        with torch.cuda.stream(stream):
+            function()
+        current.wait_stream(stream)
+
+    def record(self, function: Callable[[], None]) -> Callable[[], None]:
+        """Capture the function's kernels in a graph."""
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            function()
+        return graph.replay
+
+
+def can_record(optimizer: torch.optim.Optimizer, schedule: str) -> bool:
+    """Whether an optimizer's steps under a schedule of the learning rate can be recorded.
+
+    A rate that changes must lie in a tensor (:class:`LearningRates`), and the fused optimizers read such a
+    tensor in float32 only. In float64, where 1e-8 of a rate would show, only constant rates are recorded.
+    """
+    parameters = (p for group in optimizer.param_groups for p in group["params"])
+    return schedule == "constant" or all(p.dtype == torch.float32 for p in parameters)
+
+
+class LearningRates:
+    """The learning rates of an optimizer's parameter groups, to be scaled together.
+
+    Args:
+        optimizer: its groups hold the full rates.
+        as_tensor: whether recorded steps are to see the rates change: those of all groups are then views of
+            one tensor on the device, in float32.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, *, as_tensor: bool) -> None:
+        self._groups = optimizer.param_groups
+        self._full = [group["lr"] for group in self._groups]
+        self._tensor: Tensor | None = None
+        if as_tensor:
+            device = self._groups[0]["params"][0].device
+            self._full_tensor = torch.tensor(self._full, dtype=torch.float32, device=device)
+            self._tensor = self._full_tensor.clone()
+            for group, rate in zip(self._groups, self._tensor.unbind(), strict=True):
+                group["lr"] = rate
+
+    def scale(self, factor: float) -> None:
+        """Set every rate to ``factor`` times its full value."""
+        if self._tensor is not None:
+            torch.mul(self._full_tensor, factor, out=self._tensor)
+            return
+        for group, rate in zip(self._groups, self._full, strict=True):
+            group["lr"] = rate * factor
+
+
+class StepGraphs:
+    """Takes training steps: of each batch size the first ones plain, the others by playing back a recording.
+
+    A recording is checked against a plain step from the same state and dropped, with a line in the log, if it
+    cannot be made or does something else. It holds for the memory it was made on: :meth:`forget` when the
+    optimizer's state or what else the step reads is replaced.
+    """
+
+    def __init__(self, recorder: StepRecorder) -> None:
+        self._recorder = recorder
+        self._recorded: dict[int, Step] = {}
+        self._seen: Counter[int] = Counter()
+
+    def forget(self) -> None:
+        """Drop all recordings."""
+        self._recorded.clear()
+        self._seen.clear()
+
+    def take(self, step: Step, batches: Sequence[Batch], optimizer: torch.optim.Optimizer) -> None:
+        """Take a step on the batch (x, y) of each bucket."""
+        size = batches[0][0].shape[1]
+        if size in self._recorded:
+            self._recorded[size](batches)
+        elif self._seen[size] < WARM_UP_STEPS:
+            self._seen[size] += 1
+            self._recorder.warm_up(lambda: step(batches))
+        else:
+            self._recorded[size] = self._record(step, batches, optimizer)
+
+    def _record(self, plain: Step, batches: Sequence[Batch], optimizer: torch.optim.Optimizer) -> Step:
+        """Take a step, and return what takes the next ones."""
+        static = [(x.clone(), y.clone()) for x, y in batches]
+        try:
+            with _capturing(optimizer):
+                play = self._recorder.record(lambda: plain(static))
+        except RuntimeError as error:
+            log.warning("Steps are not recorded as a CUDA graph: %s", error)
+            plain(batches)
+            return plain
+
+        def recorded(batches: Sequence[Batch]) -> None:
+            for (x, y), (x_now, y_now) in zip(static, batches, strict=True):
+                x.copy_(x_now)
+                y.copy_(y_now)
+            play()
+
+        tensors = _state(optimizer)
+        before = [tensor.clone() for tensor in tensors]
+        recorded(batches)
+        after = [tensor.clone() for tensor in tensors]
+        for tensor, value in zip(tensors, before, strict=True):
+            tensor.copy_(value)
+        plain(batches)
+        if all(map(_agree, after, tensors)):
+            return recorded
+        log.warning("Steps are not recorded as a CUDA graph: one played back differs from a plain one.")
+        return plain
+
+
+def _state(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """Return all that a step changes: the parameters and what the optimizer remembers."""
+    parameters = [p.detach() for group in optimizer.param_groups for p in group["params"]]
+    state = [v for own in optimizer.state.values() for v in own.values() if isinstance(v, Tensor)]
+    return [*parameters, *state]
+
+
+@contextmanager
+def _capturing(optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Tell an optimizer that its step is being recorded."""
+    groups = [group for group in optimizer.param_groups if "capturable" in group]
+    for group in groups:
+        group["capturable"] = True
+    try:
+        yield
+    finally:
+        for group in groups:
+            group["capturable"] = False
+
+
+def _agree(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are equal to rounding; members that have diverged may hold anything."""
+    finite = torch.isfinite(one) & torch.isfinite(other)
+    one, other = one[finite].double(), other[finite].double()
+    return bool((one - other).abs().max() <= TOLERANCE * other.abs().max()) if one.numel() else True
