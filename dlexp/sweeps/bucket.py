@@ -46,7 +46,7 @@ class Bucket:
         """Gather the batches of an epoch, given the permutation (n,) of each order seed, on the CPU."""
         rows = torch.stack([permutations[trainee.order.seed] for trainee in self.trainees])
         count, n = rows.shape
-        rows = (rows + n * torch.arange(count)[:, None]).flatten().to(self.data["train"][0].device)
+        rows = _sent((rows + n * torch.arange(count)[:, None]).flatten(), self.data["train"][0].device)
         # One gather an epoch: its batches are views.
         x, y = (
             whole.flatten(0, 1).index_select(0, rows).view(whole.shape).split(self.order.batch_size, dim=1)
@@ -92,3 +92,8 @@ class Bucket:
                         own = self.stack.view_of_member(position, name, mask[position])
                         own.copy_(trainee.masks[name])
                 self.masks.append((parameter.data, mask))
+
+
+def _sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor of the CPU on the device, without waiting for what the device has still to do."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

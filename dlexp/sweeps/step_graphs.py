@@ -170,7 +170,9 @@ def _capturing(optimizer: torch.optim.Optimizer) -> Iterator[None]:
 
 
 def _agree(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors are equal to rounding; members that have diverged may hold anything."""
-    finite = torch.isfinite(one) & torch.isfinite(other)
-    one, other = one[finite].double(), other[finite].double()
-    return bool((one - other).abs().max() <= TOLERANCE * other.abs().max()) if one.numel() else True
+    """Whether two tensors are equal to rounding; what is not finite in one must not be in the other."""
+    finite = torch.isfinite(other)
+    if not torch.equal(torch.isfinite(one), finite):
+        return False
+    difference, size = (one - other)[finite].abs(), other[finite].abs()
+    return not difference.numel() or bool(difference.max() <= TOLERANCE * size.max())

@@ -12,7 +12,12 @@ from dlexp.sweeps.train_group import make_member, train_group
 from dlexp.training.build import make_datamodule
 
 CPU = torch.device("cpu")
-COMMON = ["data.n_train=20", "data.batch_size=8", "model.activation=tanh"]  # batches of 8, 8 and 4
+COMMON = [
+    "data.n_train=20",
+    "data.batch_size=8",
+    "model.activation=tanh",
+    "trainer.max_steps=30",
+]  # batches of 8, 8, 4
 KINDS = {
     "adam, cosine": ["optimizer=adam", "optimizer.schedule=cosine"],
     "adamw": ["optimizer=adamw", "optimizer.weight_decay=0.1"],

@@ -78,13 +78,11 @@ class Page:
         legends: Sequence[Mapping[str, Any]],
         *,
         consistent: bool = True,
-        compressed: bool = False,
     ) -> "Figure":
         """Write title, legends (handles by label, a panel each) and notes; give the panels the room left.
 
         Panels that have a label in common, which looks the same in all (`consistent`), share a legend: in the
-        place of an empty panel, or else above. Otherwise each panel has its own below. Panels of a fixed
-        aspect are to be `compressed`.
+        place of an empty panel, or else above. Otherwise each panel has its own below.
         """
         above = None
         if len(legends) == 1 or (consistent and set.intersection(*map(set, legends))):
@@ -93,7 +91,7 @@ class Page:
             below = [_legend_below(*pair) for pair in zip(self.panels, legends, strict=True)]
             rows = [below[i : i + self._columns] for i in range(0, len(below), self._columns)]
             self.height += sum(max(row) for row in rows)
-        self._stack(title, above, compressed=compressed)
+        self._stack(title, above)
         return self.figure
 
     def _shared_legend(self, handles: Mapping[str, Any]) -> "Legend | None":
@@ -114,7 +112,7 @@ class Page:
                 break
         return legend
 
-    def _stack(self, title: str, legend: "Legend | None", *, compressed: bool) -> None:
+    def _stack(self, title: str, legend: "Legend | None") -> None:
         figure = self.figure
         texts = [
             figure.text(0, 0, wrapped(title, int(self.width * 12.5)), fontsize=11, va="top", ha="left"),

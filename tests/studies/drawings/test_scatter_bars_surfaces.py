@@ -132,6 +132,7 @@ def test_heat_maps_share_a_scale_and_keep_their_aspect(
     limits = [axes.collections[0].get_clim() for axes in (near, far)]
     assert limits[0] == limits[1] == pytest.approx((0.5, 4 * 4.5))  # of the first seeds, over both
     assert near.get_aspect() == far.get_aspect() == 1
+    figure.draw_without_rendering()
     box = near.get_window_extent()
     assert box.width == pytest.approx(box.height, rel=1e-3)
     (last,) = [line for line in near.lines if line.get_label() == "last"]
