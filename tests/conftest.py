@@ -17,7 +17,8 @@ from hypothesis import settings
 from omegaconf import DictConfig
 
 from dlexp.config.composition import SweepConfigLoader
-from dlexp.config.resolve import conf_directory, register, to_plain
+from dlexp.config.plain import to_plain
+from dlexp.config.resolve import conf_directory, register
 from dlexp.training.job import run_job
 from dlexp.training.result import Result
 

@@ -15,7 +15,8 @@ from omegaconf import DictConfig
 from torch import nn
 
 from dlexp.config.composition import SweepConfigLoader
-from dlexp.config.resolve import conf_directory, register, to_plain
+from dlexp.config.plain import to_plain
+from dlexp.config.resolve import conf_directory, register
 from dlexp.data.batches import BatchOrder
 from dlexp.training.build import network_settings
 

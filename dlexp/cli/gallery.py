@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dlexp.config.resolve import conf_directory, register, to_plain
+from dlexp.config.plain import to_plain
+from dlexp.config.resolve import conf_directory, register
 from dlexp.files import write_atomically
 from dlexp.studies.gallery import gallery_entry, gallery_text, replace_gallery
 from dlexp.studies.index import figures_of, read_studies

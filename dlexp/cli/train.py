@@ -12,7 +12,8 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from dlexp.config.resolve import conf_directory, register, to_plain
+from dlexp.config.plain import to_plain
+from dlexp.config.resolve import conf_directory, register
 from dlexp.frameworks import import_frameworks
 from dlexp.studies.table import shown_path, tensorboard_command
 from dlexp.sweeps import session

@@ -1,4 +1,4 @@
-"""From Hydra's configuration to plain data: the resolvers that conf/ uses, and the way out of OmegaConf."""
+"""Where the YAML files are, and the resolvers that they use."""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from dlexp.config.identity import run_folder_name
+from dlexp.config.plain import to_plain
 from dlexp.config.schema import Config
 
 DEFAULT_LOSSES = {"regression": "mse", "classification": "cross_entropy"}
@@ -26,19 +27,6 @@ def register() -> None:
     OmegaConf.register_new_resolver(
         "loss_for_task", lambda task: DEFAULT_LOSSES.get(task, "mse"), replace=True
     )
-
-
-def to_plain(config: DictConfig) -> dict[str, Any]:
-    """Return a job's configuration, without the nodes of Hydra and of the study, as resolved plain data."""
-    plain: dict[str, Any] = {}
-    for key in config:
-        if key not in ("hydra", "study"):
-            value = config[key]
-            is_node = OmegaConf.is_config(value)
-            plain[str(key)] = (
-                OmegaConf.to_container(value, resolve=True, throw_on_missing=True) if is_node else value
-            )
-    return plain
 
 
 def sweep_folder(config: DictConfig, plain: dict[str, Any]) -> Path:

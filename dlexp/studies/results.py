@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dlexp.files import write_atomically
 from dlexp.studies.runs import as_table, read_runs
 from dlexp.studies.study import Study, read_study
-from dlexp.studies.summary import Summary, runs_table, summarize, summary_table
+from dlexp.studies.summary import Summary, summarize
 from dlexp.studies.table import (
     print_findings,
     print_table,
@@ -17,6 +17,7 @@ from dlexp.studies.table import (
     shown_path,
     tensorboard_command,
 )
+from dlexp.studies.tables import COUNTS, csv_text, runs_rows, summary_rows, summary_table
 
 if TYPE_CHECKING:
     import pandas
@@ -46,7 +47,7 @@ class Results:
     @property
     def summary(self) -> "pandas.DataFrame":
         """A row a setting, as in ``summary.csv``."""
-        return summary_table(self.settings).infer_objects()
+        return summary_table(self.settings)
 
     @property
     def figures(self) -> list[Path]:
@@ -112,8 +113,8 @@ def rebuild(folder: str | PathLike[str]) -> Results:
         results = read(folder)
         settings, study = results.settings, results.study
         files = [
-            write_atomically(folder / "runs.csv", runs_table(settings).to_csv(index=False)),
-            write_atomically(folder / "summary.csv", summary_table(settings).to_csv(index=False)),
+            write_atomically(folder / "runs.csv", csv_text(runs_rows(settings))),
+            write_atomically(folder / "summary.csv", csv_text(summary_rows(settings), COUNTS)),
         ]
         if study:
             from dlexp.studies.claims import claims_json

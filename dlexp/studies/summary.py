@@ -4,13 +4,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dlexp.config.identity import WITHOUT_EFFECT
 from dlexp.studies.runs import DONE, Run
-
-if TYPE_CHECKING:
-    import pandas
 
 
 @dataclass(frozen=True)
@@ -201,41 +198,3 @@ def sort_key(value: Any) -> tuple[int, float, str]:
 
 def _by_seed(run: Run) -> tuple[tuple[int, float, str], str]:
     return sort_key(run.seed), run.run_id
-
-
-def summary_table(summary: Summary) -> "pandas.DataFrame":
-    """Return a row a setting: its keys, n, n_failed, and each metric's mean, sd, low, high and n."""
-    import pandas
-
-    rows = []
-    for setting in summary.settings:
-        row = {**setting.values, "n": len(setting.done), "n_failed": setting.n_failed}
-        for metric in summary.metrics:
-            found = setting.estimate(metric)
-            for part in ("mean", "sd", "low", "high", "n"):
-                row[f"{metric}_{part}"] = getattr(found, part)
-        rows.append(row)
-    # Objects, so that whole numbers stay whole beside absent ones.
-    return pandas.DataFrame(rows, dtype=object, columns=None if rows else ["n", "n_failed"])
-
-
-def runs_table(summary: Summary) -> "pandas.DataFrame":
-    """Return a row a run, in the settings' order: run_id, status, seeds, the varying keys, metrics, error."""
-    import pandas
-
-    runs = summary.runs
-    seeds = dict.fromkeys(key for run in runs for key in run.config if is_seed(key) and key != "seed")
-    apart = [key for key in seeds if any(run.config.get(key, run.seed) != run.seed for run in runs)]
-    keys = [*apart, *summary.keys]
-    rows = [
-        {
-            "run_id": run.run_id,
-            "status": run.status,
-            "seed": run.seed,
-            **{key: run.config.get(key) for key in keys},
-            **{name: run.metrics.get(name, math.nan) for name in summary.metrics},
-            "error": run.error,
-        }
-        for run in runs
-    ]
-    return pandas.DataFrame(rows, dtype=object)

@@ -11,7 +11,8 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig
 
 from dlexp.config.identity import identity, replicates_key
-from dlexp.config.resolve import sweep_folder, to_plain
+from dlexp.config.plain import PlainReader
+from dlexp.config.resolve import sweep_folder
 from dlexp.config.validation import find_problems
 from dlexp.frameworks import import_frameworks
 from dlexp.sweeps import session
@@ -54,10 +55,11 @@ def compose_jobs(
     """
     setup_globals()
     labels = swept_labels(job_overrides)
+    read_plain = PlainReader()
     jobs = []
     for index, (overrides, label) in enumerate(zip(job_overrides, labels, strict=True), initial_job_index):
         config = compose(hydra_context, sweep_config, overrides, index)
-        plain = to_plain(config)
+        plain = read_plain(config)
         folder = sweep_folder(config, plain)
         jobs.append(SweepJob(index, list(overrides), plain, identity(plain), folder, label))
     problems = Counter(problem for job in jobs for problem in find_problems(job.plain))

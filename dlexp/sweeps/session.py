@@ -10,7 +10,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from dlexp.config.resolve import to_plain
+from dlexp.config.plain import to_plain
 from dlexp.config.validation import find_problems
 from dlexp.sweeps.progress import Progress
 from dlexp.training.job import finished_result

@@ -3,13 +3,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy
+import pandas
 import pytest
 import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dlexp.studies.runs import read_runs
-from dlexp.studies.summary import estimate, runs_table, summarize, summary_table
+from dlexp.studies.summary import estimate, summarize
+from dlexp.studies.tables import COUNTS, csv_text, runs_rows, summary_rows, summary_table
 
 WriteRun = Callable[..., Path]
 
@@ -127,7 +129,9 @@ def test_the_table_of_runs_holds_what_varies_and_every_run(tmp_path: Path, run: 
     run(tmp_path, {"model.width": 50}, {"test/loss": 1.0}, seed=0)
     run(tmp_path, {"model.width": 5}, {}, status="failed", error="RuntimeError: no")
     (tmp_path / "width=7,seed=0-0123abcd").mkdir()
-    table = runs_table(summarize(read_runs(tmp_path)))
+    rows = runs_rows(summarize(read_runs(tmp_path)))
+    table = pandas.DataFrame(rows, dtype=object)
+    assert csv_text(rows) == table.to_csv(index=False)
     assert list(table.columns) == ["run_id", "status", "seed", "model.width", "test/loss", "error"]
     assert table["model.width"].tolist() == [5, 50, 50, None]
     assert table["seed"].tolist() == [0, 0, 1, None]
@@ -140,4 +144,16 @@ def test_a_seed_set_apart_is_shown_in_the_table_of_runs_only(tmp_path: Path, run
         run(tmp_path, {"data.seed": 7}, {"test/loss": 1.0 + seed}, seed=seed)
     summary = summarize(read_runs(tmp_path))
     assert summary.keys == ()
-    assert runs_table(summary)["data.seed"].tolist() == [7, 7]
+    assert [row["data.seed"] for row in runs_rows(summary)] == [7, 7]
+
+
+def test_tables_on_disk_are_as_pandas_writes_them(tmp_path: Path, run: WriteRun) -> None:
+    values = [1e-17, 0.1 + 0.2, 1e300, math.inf, math.nan, 3.0]
+    for seed, value in enumerate(values):
+        config = {"model.width": 5, "data.batch_size": "full" if seed % 2 else 10, "note": 'a "b", c\nd'}
+        run(tmp_path, {**config, "data.noise": None if seed else 0.5}, {"test/loss": value}, seed=seed)
+    summary = summarize(read_runs(tmp_path))
+    for rows in (summary_rows(summary), runs_rows(summary)):
+        assert len(rows) >= 3
+        assert csv_text(rows) == pandas.DataFrame(rows, dtype=object).to_csv(index=False)
+    assert csv_text([], COUNTS) == "n,n_failed\n"
