@@ -70,7 +70,7 @@ class GroupModule(LightningModule):
         step, count = self.trainer.global_step, len(self._active())
         is_check = self.plan.is_check(step)
         is_log_point = step in self.plan.log_steps
-        if is_check or is_log_point:
+        if step and (is_check or is_log_point):  # step 0 was looked at when training started
             self._look(is_log_point, is_check)
         self._call("on_train_batch_end", None, batch, batch_idx)
         self._after_callbacks()
