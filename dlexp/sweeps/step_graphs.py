@@ -130,10 +130,14 @@ class StepGraphs:
             plain(batches)
             return plain
 
+        given = list(batches)
+
         def recorded(batches: Sequence[Batch]) -> None:
-            for (x, y), (x_now, y_now) in zip(static, batches, strict=True):
-                x.copy_(x_now)
-                y.copy_(y_now)
+            for i, (batch, (x, y)) in enumerate(zip(batches, static, strict=True)):
+                if batch is not given[i]:  # it is where every batch is the whole set
+                    x.copy_(batch[0])
+                    y.copy_(batch[1])
+                    given[i] = batch
             play()
 
         tensors = _state(optimizer)
