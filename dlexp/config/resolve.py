@@ -7,9 +7,10 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from dlexp.config.identity import run_folder_name
-from dlexp.config.plain import to_plain
+from dlexp.config.plain import PlainReader, to_plain
 from dlexp.config.schema import Config
 
+DEFAULT_SUBDIRECTORY = "${run_folder:${hydra.sweep.dir}}"
 DEFAULT_LOSSES = {"regression": "mse", "classification": "cross_entropy"}
 
 
@@ -29,19 +30,14 @@ def register() -> None:
     )
 
 
-def sweep_folder(config: DictConfig, plain: dict[str, Any]) -> Path:
-    """Return the folder of a sweep's job, of which ``plain`` is known: resolving it takes milliseconds."""
-    _resolved.append((config, plain))
-    try:
-        return Path(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir))
-    finally:
-        _resolved.pop()
-
-
-_resolved: list[tuple[DictConfig, dict[str, Any]]] = []
+def sweep_folder(config: DictConfig, plain: dict[str, Any], reader: PlainReader) -> Path:
+    """Return the folder of a sweep's job, of which ``plain`` is known."""
+    raw: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+    parent = reader.read(raw["dir"], "hydra.sweep.dir", plain, config)
+    if raw["subdir"] != DEFAULT_SUBDIRECTORY:
+        return Path(str(parent), str(config.hydra.sweep.subdir))
+    return Path(parent, run_folder_name(plain, list(config.hydra.overrides.task), Path(parent)))
 
 
 def _run_folder(parent: str, *, _root_: DictConfig) -> str:
-    known = [plain for config, plain in _resolved if config is _root_]
-    overrides = list(_root_.hydra.overrides.task)
-    return run_folder_name(known[0] if known else to_plain(_root_), overrides, Path(parent))
+    return run_folder_name(to_plain(_root_), list(_root_.hydra.overrides.task), Path(parent))

@@ -60,7 +60,7 @@ def compose_jobs(
     for index, (overrides, label) in enumerate(zip(job_overrides, labels, strict=True), initial_job_index):
         config = compose(hydra_context, sweep_config, overrides, index)
         plain = read_plain(config)
-        folder = sweep_folder(config, plain)
+        folder = sweep_folder(config, plain, read_plain)
         jobs.append(SweepJob(index, list(overrides), plain, identity(plain), folder, label))
     problems = Counter(problem for job in jobs for problem in find_problems(job.plain))
     if not problems:

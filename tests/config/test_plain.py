@@ -1,6 +1,7 @@
 """The plain configuration of a job, read sooner, is the one that OmegaConf resolves."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue
 
 from dlexp.config.plain import PlainReader, to_plain
+from dlexp.config.resolve import sweep_folder
 
 
 @dataclass
@@ -39,6 +41,10 @@ MORE = st.sampled_from(
         "+model.options.extra={first:${seed},list:[${seed},2]}",
         "callbacks=[least_squares,random_feature_risk]",
         "name=a_${seed}",
+        "name=a_${data.task}_${training.loss}",
+        "objective=\\${seed}",
+        "hydra.sweep.dir=out/${model.seed}",
+        "hydra.sweep.subdir=${data.task}",
     ]
 )
 
@@ -50,7 +56,10 @@ def test_a_sweeps_jobs_are_read_as_omegaconf_resolves_them(jobs, loaders):
     read = PlainReader()
     for seed, more in jobs:
         config = shared.load_sweep_config(master, [seed, *more])
-        assert repr(read(config)) == repr(to_plain(config))  # 1 is not 1.0 here
+        plain = read(config)
+        assert repr(plain) == repr(to_plain(config))  # 1 is not 1.0 here
+        folder = sweep_folder(config, plain, read)
+        assert folder == Path(config.hydra.sweep.dir, str(config.hydra.sweep.subdir))
 
 
 @pytest.mark.parametrize("numbers", [[1, 2, 3], [1.5, 2, 2.5], ["7", 8, "9"], [1, None, 1]])
