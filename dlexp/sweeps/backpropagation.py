@@ -134,7 +134,9 @@ def _activate(layer: StackedLayer, z: Tensor) -> tuple[Tensor, _Graph]:
         return h if layer.mask is None else h.mul_(layer.mask), None
     with torch.enable_grad():
         argument = z.detach().requires_grad_()
-        value = layer.activation(argument)
+        # What autograd is to differentiate by must not be overwritten.
+        is_in_place = getattr(layer.activation, "inplace", False)
+        value = layer.activation(argument.clone() if is_in_place else argument)
     h = value.detach()
     return h if layer.mask is None else h * layer.mask, (value, argument)
 
