@@ -78,11 +78,13 @@ class Page:
         legends: Sequence[Mapping[str, Any]],
         *,
         consistent: bool = True,
+        fixed_aspect: bool = False,
     ) -> "Figure":
         """Write title, legends (handles by label, a panel each) and notes; give the panels the room left.
 
         Panels that have a label in common, which looks the same in all (`consistent`), share a legend: in the
-        place of an empty panel, or else above. Otherwise each panel has its own below.
+        place of an empty panel, or else above. Otherwise each panel has its own below. Panels of a
+        `fixed_aspect` are laid out once more when saved: only then have they taken it.
         """
         above = None
         if len(legends) == 1 or (consistent and set.intersection(*map(set, legends))):
@@ -92,6 +94,8 @@ class Page:
             rows = [below[i : i + self._columns] for i in range(0, len(below), self._columns)]
             self.height += sum(max(row) for row in rows)
         self._stack(title, above)
+        if not fixed_aspect:
+            self.figure.set_layout_engine(None)
         return self.figure
 
     def _shared_legend(self, handles: Mapping[str, Any]) -> "Legend | None":

@@ -62,7 +62,7 @@ def draw_surfaces(drawing: Drawing, study: StudyRuns) -> "Figure | None":
         page.note(f"Seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}.")
     page.note_missing([panel.title or panel.values for panel, plane in found if plane is None], study)
     handles, labels = page.panels[n - 1].get_legend_handles_labels()
-    page.finish(drawing.title, [dict(zip(labels, handles, strict=True))])
+    page.finish(drawing.title, [dict(zip(labels, handles, strict=True))], fixed_aspect=True)
     return page.figure
 
 
