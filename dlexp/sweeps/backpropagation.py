@@ -40,9 +40,9 @@ class Backpropagation:
     - dW_l = delta_l^T h_(l-1), db_l = the sum of delta_l over the batch,
     - delta_(l-1) = (delta_l W_l) * phi'(z_(l-1)).
 
-    All tensors live as long as this object, so that a step allocates nothing; for small networks autograd's
-    bookkeeping takes longer than the arithmetic. Activations other than ReLU, tanh and sigmoid are
-    differentiated by autograd.
+    What is as large as a batch's activations lives as long as this object and is not allocated at each step;
+    for small networks autograd's bookkeeping takes longer than the arithmetic. Activations other than ReLU,
+    tanh, sigmoid and the identity are differentiated by autograd.
 
     Args:
         stack: M networks.

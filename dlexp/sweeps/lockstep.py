@@ -9,9 +9,14 @@ import torch
 from torch import Tensor
 
 from dlexp.sweeps.bucket import Bucket
-from dlexp.sweeps.step_graphs import CudaRecorder, LearningRates, StepGraphs, StepRecorder, can_record
+from dlexp.sweeps.step_graphs import CudaRecorder, StepGraphs, StepRecorder, can_record
 from dlexp.training.learner import OptimizerState, Trainee
-from dlexp.training.optimizers import group_settings, learning_rate_factors, optimizer_over
+from dlexp.training.optimizers import (
+    LearningRates,
+    group_settings,
+    learning_rate_factors,
+    optimizer_over,
+)
 from dlexp.training.steps import Schedule
 
 

@@ -54,40 +54,11 @@ class CudaRecorder:
 def can_record(optimizer: torch.optim.Optimizer, schedule: str) -> bool:
     """Whether an optimizer's steps under a schedule of the learning rate can be recorded.
 
-    A rate that changes must lie in a tensor (:class:`LearningRates`), and the fused optimizers read such a
+    A rate that changes must lie in a tensor (``LearningRates``), and the fused optimizers read such a
     tensor in float32 only. In float64, where 1e-8 of a rate would show, only constant rates are recorded.
     """
     parameters = (p for group in optimizer.param_groups for p in group["params"])
     return schedule == "constant" or all(p.dtype == torch.float32 for p in parameters)
-
-
-class LearningRates:
-    """The learning rates of an optimizer's parameter groups, to be scaled together.
-
-    Args:
-        optimizer: its groups hold the full rates.
-        as_tensor: whether recorded steps are to see the rates change: those of all groups are then views of
-            one tensor on the device, in float32.
-    """
-
-    def __init__(self, optimizer: torch.optim.Optimizer, *, as_tensor: bool) -> None:
-        self._groups = optimizer.param_groups
-        self._full = [group["lr"] for group in self._groups]
-        self._tensor: Tensor | None = None
-        if as_tensor:
-            device = self._groups[0]["params"][0].device
-            self._full_tensor = torch.tensor(self._full, dtype=torch.float32, device=device)
-            self._tensor = self._full_tensor.clone()
-            for group, rate in zip(self._groups, self._tensor.unbind(), strict=True):
-                group["lr"] = rate
-
-    def scale(self, factor: float) -> None:
-        """Set every rate to ``factor`` times its full value."""
-        if self._tensor is not None:
-            torch.mul(self._full_tensor, factor, out=self._tensor)
-            return
-        for group, rate in zip(self._groups, self._full, strict=True):
-            group["lr"] = rate * factor
 
 
 class StepGraphs:

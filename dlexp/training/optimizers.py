@@ -62,6 +62,36 @@ def optimizer_over(groups: list[dict[str, Any]], name: str) -> torch.optim.Optim
     return adam(groups, fused=True)
 
 
+class LearningRates:
+    """The learning rates of an optimizer's parameter groups, to be scaled together.
+
+    Args:
+        optimizer: its groups hold the full rates, and keep them as ``initial_lr``.
+        as_tensor: whether the rates of all groups are to be views of one tensor on the parameters' device, in
+            float32: steps that were recorded there then see them change.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, *, as_tensor: bool = False) -> None:
+        self._groups = optimizer.param_groups
+        self._full = [float(group.setdefault("initial_lr", group["lr"])) for group in self._groups]
+        self._tensors: tuple[torch.Tensor, torch.Tensor] | None = None
+        if as_tensor:
+            device = self._groups[0]["params"][0].device
+            full = torch.tensor(self._full, dtype=torch.float32, device=device)
+            self._tensors = full, full.clone()
+            for group, rate in zip(self._groups, self._tensors[1].unbind(), strict=True):
+                group["lr"] = rate
+
+    def scale(self, factor: float) -> None:
+        """Set every rate to ``factor`` times its full value."""
+        if self._tensors is not None:
+            full, present = self._tensors
+            torch.mul(full, factor, out=present)
+            return
+        for group, rate in zip(self._groups, self._full, strict=True):
+            group["lr"] = rate * factor
+
+
 def learning_rate_factor(schedule: str, step: int, total_steps: int) -> float:
     """Return what multiplies the learning rate at ``step`` (0-based) of ``total_steps``.
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dlexp.data.batches import BatchOrder
 from dlexp.measures.functional import Loss
-from dlexp.training.optimizers import learning_rate_factor
+from dlexp.training.optimizers import LearningRates, learning_rate_factor
 
 
 class Batches:
@@ -63,13 +63,10 @@ def run_steps(
     which treat each weight by itself, the others then move exactly as if the gradient had been masked.
     """
     masked = [(network.get_parameter(name), mask) for name, mask in (masks or {}).items()]
-    groups = optimizer.param_groups
-    full_rates = [group.setdefault("initial_lr", group["lr"]) for group in groups]
+    rates = LearningRates(optimizer)
     for step in range(start, stop):
         if schedule.name != "constant":
-            factor = schedule.factor(step)
-            for group, rate in zip(groups, full_rates, strict=True):
-                group["lr"] = rate * factor
+            rates.scale(schedule.factor(step))
         x, y = batches[step]
         optimizer.zero_grad()
         loss_fn(network(x), y).backward()

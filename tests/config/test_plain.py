@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from omegaconf import MISSING, OmegaConf
+from omegaconf import II, MISSING, OmegaConf
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue
 
 from dlexp.config.plain import PlainReader, to_plain
@@ -16,8 +16,8 @@ from dlexp.config.resolve import sweep_folder
 
 @dataclass
 class Node:
-    ratio: float = "${number}"  # type: ignore[assignment]
-    label: str = "${number}"  # type: ignore[assignment]
+    ratio: float = II("number")
+    label: str = II("number")
 
 
 @dataclass

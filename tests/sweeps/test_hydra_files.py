@@ -3,6 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
+from dlexp.config.composition import SweepConfigLoader
 from dlexp.sweeps.hydra_files import HydraFiles, to_yaml
 
 
@@ -32,7 +33,8 @@ JOBS = [
 
 
 def test_each_job_of_a_sweep_has_its_own_texts(loaders):
-    _, shared, master = loaders
+    loader, _, master = loaders
+    shared = SweepConfigLoader(loader)  # of its own: jobs are numbered here
     files = HydraFiles()
     for index, overrides in enumerate(JOBS):
         config = shared.load_sweep_config(master, overrides)
