@@ -142,9 +142,10 @@ def _activate(layer: StackedLayer, z: Tensor) -> tuple[Tensor, _Graph]:
 
 
 def _through_activation(layer: StackedLayer, delta: Tensor, h: Tensor, graph: _Graph) -> Tensor:
-    """Return the derivative by the layer's z, given that by its output h."""
-    if layer.mask is not None:
-        delta = delta.mul_(layer.mask)
+    """Return the derivative by the layer's z, given that by its output h.
+
+    That of a padded unit is 0 without a mask: the weights that lead on from it are.
+    """
     if graph is not None:
         return torch.autograd.grad(*graph, delta)[0]
     assert layer.activation is not None
