@@ -1,38 +1,16 @@
 """The gradients of a stack's losses, by products alone: what autograd would compute, without its graph."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from dlexp.sweeps.stack import Stack, StackedLayer
-
-_aten = torch.ops.aten
-
-
-class _Elementwise(NamedTuple):
-    """An activation whose derivative follows from its value: both in place."""
-
-    apply: Callable[[Tensor], Tensor]
-    multiply_by_derivative: Callable[[Tensor, Tensor], Tensor]
-    """Of a gradient, and of the activation's values."""
+from dlexp.losses import Loss
+from dlexp.train.stacks.stack import Stack, StackedLayer
 
 
-_ELEMENTWISE: dict[type[nn.Module], _Elementwise] = {
-    nn.ReLU: _Elementwise(
-        torch.relu_, lambda g, h: _aten.threshold_backward.grad_input(g, h, 0, grad_input=g)
-    ),
-    nn.Tanh: _Elementwise(torch.tanh_, lambda g, h: _aten.tanh_backward.grad_input(g, h, grad_input=g)),
-    nn.Sigmoid: _Elementwise(
-        torch.sigmoid_, lambda g, h: _aten.sigmoid_backward.grad_input(g, h, grad_input=g)
-    ),
-    nn.Identity: _Elementwise(lambda z: z, lambda g, h: g),
-}
-
-
-class Backpropagation:
-    """Writes the gradient of the sum of the members' losses into the ``.grad`` of the stacked parameters.
+class Gradients:
+    """Writes the gradient of each member's loss into the stack's ``gradients``.
 
     With z_l = h_(l-1) W_l^T + b_l, h_l = phi(z_l), and delta_L the loss' derivative by the outputs
     (Rumelhart, Hinton & Williams 1986):
@@ -41,21 +19,19 @@ class Backpropagation:
     - delta_(l-1) = (delta_l W_l) * phi'(z_(l-1)).
 
     What is as large as a batch's activations lives as long as this object and is not allocated at each step;
-    for small networks autograd's bookkeeping takes longer than the arithmetic. Activations other than ReLU,
-    tanh, sigmoid and the identity are differentiated by autograd.
+    for small networks autograd's bookkeeping takes longer than the arithmetic. Where phi' does not follow
+    from phi's value, and where the loss publishes no derivative, autograd differentiates that one function.
 
     Args:
         stack: M networks.
-        loss: ``mse``, ``half_mse`` or ``cross_entropy``, each member's a mean over its batch.
+        loss: of each member, a mean over its batch.
     """
 
-    def __init__(self, stack: Stack, loss: str) -> None:
+    def __init__(self, stack: Stack, loss: Loss) -> None:
         self.stack = stack
         self.loss = loss
         self._flat: dict[str, Tensor] = {}
         self._buffers: dict[int, _Buffers] = {}
-        for parameter in stack.parameters.values():
-            parameter.grad = torch.zeros_like(parameter)
 
     @torch.no_grad()
     def __call__(self, x: Tensor, y: Tensor) -> None:
@@ -73,33 +49,30 @@ class Backpropagation:
             h, graph = _activate(layer, z)
             inputs.append(h)
             graphs.append(graph)
-        delta = self._loss_gradient(inputs.pop(), y)
+        delta = self._loss_derivative(inputs[-1], y, keep=self.stack.layers[-1].activation is not None)
         for index in reversed(range(len(weights))):
             layer, h = self.stack.layers[index], inputs[index]
-            by_weight = layer.weight.grad
-            assert by_weight is not None
+            delta = _through_activation(layer, delta, inputs[index + 1], graphs[index])
             # The product that comes out as the weights lie: a transposed copy of a thin matrix is slow.
-            torch.bmm(*((h.mT, delta) if layer.is_transposed else (delta.mT, h)), out=by_weight)
+            torch.bmm(*((h.mT, delta) if layer.is_transposed else (delta.mT, h)), out=layer.weight_gradient)
             if layer.weight_scale is not None:
-                by_weight.mul_(layer.weight_scale)
-            if layer.bias is not None:
-                assert layer.bias.grad is not None
-                torch.sum(delta, dim=1, out=layer.bias.grad)
+                layer.weight_gradient.mul_(layer.weight_scale)
+            if layer.bias_gradient is not None:
+                torch.sum(delta, dim=1, out=layer.bias_gradient)
                 if layer.bias_scale is not None:
-                    layer.bias.grad.mul_(layer.bias_scale)
+                    layer.bias_gradient.mul_(layer.bias_scale)
             if index:
-                below = self.stack.layers[index - 1]
                 delta = torch.bmm(delta, weights[index].mT, out=buffers.deltas[index - 1])
-                delta = _through_activation(below, delta, h, graphs[index - 1])
 
-    def _loss_gradient(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """Return each member's delta_L; what the outputs were is overwritten."""
-        if self.loss == "cross_entropy":
-            torch.softmax(outputs, dim=-1, out=outputs)
-            is_target = y.unsqueeze(-1) == torch.arange(outputs.shape[-1], device=y.device)
-            return outputs.sub_(is_target.to(outputs.dtype)).div_(y.shape[1])
-        factor = 1.0 if self.loss == "half_mse" else 2.0
-        return outputs.sub_(y).mul_(factor / y[0].numel())
+    def _loss_derivative(self, outputs: Tensor, y: Tensor, *, keep: bool) -> Tensor:
+        """Return each member's derivative by the outputs, which are overwritten unless told to keep them."""
+        weight = 1 / y.shape[1]
+        if self.loss.derivative is not None:
+            return self.loss.derivative(outputs.clone() if keep else outputs, y, weight)
+        with torch.enable_grad():
+            leaf = outputs.detach().clone().requires_grad_()
+            total = self.loss.per_row(leaf, y).sum() * weight
+        return torch.autograd.grad(total, leaf)[0]
 
     def _allocate(self, size: int, like: Tensor) -> "_Buffers":
         """Return tensors for batches of a size; they share their memory with those of other sizes."""
@@ -128,9 +101,8 @@ def _activate(layer: StackedLayer, z: Tensor) -> tuple[Tensor, _Graph]:
     """Return the layer's output, and for autograd the activation's value and argument."""
     if layer.activation is None:
         return z, None
-    elementwise = _ELEMENTWISE.get(type(layer.activation))
-    if elementwise:
-        h = elementwise.apply(z)
+    if layer.known is not None and layer.known.apply_ is not None:
+        h = layer.known.apply_(z)
         return h if layer.mask is None else h.mul_(layer.mask), None
     with torch.enable_grad():
         argument = z.detach().requires_grad_()
@@ -146,7 +118,10 @@ def _through_activation(layer: StackedLayer, delta: Tensor, h: Tensor, graph: _G
 
     That of a padded unit is 0 without a mask: the weights that lead on from it are.
     """
+    if layer.activation is None:
+        return delta
     if graph is not None:
         return torch.autograd.grad(*graph, delta)[0]
-    assert layer.activation is not None
-    return _ELEMENTWISE[type(layer.activation)].multiply_by_derivative(delta, h)
+    assert layer.known is not None
+    assert layer.known.multiply_by_derivative_ is not None
+    return layer.known.multiply_by_derivative_(delta, h)

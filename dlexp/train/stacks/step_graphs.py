@@ -2,8 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -14,8 +13,7 @@ log = logging.getLogger(__name__)
 Batch = tuple[Tensor, Tensor]
 Step = Callable[[Sequence[Batch]], None]
 
-# Steps of each batch size before it is recorded: the optimizer makes its state in the first one, and
-# libraries set themselves up in it.
+# Steps of each batch size before it is recorded: libraries set themselves up in the first ones.
 WARM_UP_STEPS = 2
 # Largest deviation of a recorded step from the plain one, relative to a tensor's largest entry: the same
 # kernels run, but cuBLAS may choose others on another stream.
@@ -51,16 +49,6 @@ class CudaRecorder:
         return graph.replay
 
 
-def can_record(optimizer: torch.optim.Optimizer, schedule: str) -> bool:
-    """Whether an optimizer's steps under a schedule of the learning rate can be recorded.
-
-    A rate that changes must lie in a tensor (``LearningRates``), and the fused optimizers read such a
-    tensor in float32 only. In float64, where 1e-8 of a rate would show, only constant rates are recorded.
-    """
-    parameters = (p for group in optimizer.param_groups for p in group["params"])
-    return schedule == "constant" or all(p.dtype == torch.float32 for p in parameters)
-
-
 class StepGraphs:
     """Takes training steps: of each batch size the first ones plain, the others by playing back a recording.
 
@@ -79,8 +67,8 @@ class StepGraphs:
         self._recorded.clear()
         self._seen.clear()
 
-    def take(self, step: Step, batches: Sequence[Batch], optimizer: torch.optim.Optimizer) -> None:
-        """Take a step on the batch (x, y) of each bucket."""
+    def take(self, step: Step, batches: Sequence[Batch], state: Sequence[Tensor]) -> None:
+        """Take a step on the batch (x, y) of each bucket; ``state`` is all that it changes."""
         size = batches[0][0].shape[1]
         if size in self._recorded:
             self._recorded[size](batches)
@@ -88,14 +76,13 @@ class StepGraphs:
             self._seen[size] += 1
             self._recorder.warm_up(lambda: step(batches))
         else:
-            self._recorded[size] = self._record(step, batches, optimizer)
+            self._recorded[size] = self._record(step, batches, state)
 
-    def _record(self, plain: Step, batches: Sequence[Batch], optimizer: torch.optim.Optimizer) -> Step:
+    def _record(self, plain: Step, batches: Sequence[Batch], tensors: Sequence[Tensor]) -> Step:
         """Take a step, and return what takes the next ones."""
         static = [(x.clone(), y.clone()) for x, y in batches]
         try:
-            with _capturing(optimizer):
-                play = self._recorder.record(lambda: plain(static))
+            play = self._recorder.record(lambda: plain(static))
         except RuntimeError as error:
             log.warning("Steps are not recorded as a CUDA graph: %s", error)
             plain(batches)
@@ -111,7 +98,6 @@ class StepGraphs:
                     given[i] = batch
             play()
 
-        tensors = _state(optimizer)
         before = [tensor.clone() for tensor in tensors]
         recorded(batches)
         after = [tensor.clone() for tensor in tensors]
@@ -122,26 +108,6 @@ class StepGraphs:
             return recorded
         log.warning("Steps are not recorded as a CUDA graph: one played back differs from a plain one.")
         return plain
-
-
-def _state(optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    """Return all that a step changes: the parameters and what the optimizer remembers."""
-    parameters = [p.detach() for group in optimizer.param_groups for p in group["params"]]
-    state = [v for own in optimizer.state.values() for v in own.values() if isinstance(v, Tensor)]
-    return [*parameters, *state]
-
-
-@contextmanager
-def _capturing(optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Tell an optimizer that its step is being recorded."""
-    groups = [group for group in optimizer.param_groups if "capturable" in group]
-    for group in groups:
-        group["capturable"] = True
-    try:
-        yield
-    finally:
-        for group in groups:
-            group["capturable"] = False
 
 
 def _agree(one: Tensor, other: Tensor) -> bool:

@@ -1,20 +1,15 @@
 """Which members share a stack: little padding against few products."""
 
-import json
 from collections.abc import Sequence
 from itertools import groupby
-from typing import TypeVar
 
 from torch import nn
 
-from dlexp.training.learner import Trainee
+from dlexp.train.member import Member
 
 # The fixed cost of one more stacked layer in a training step, in multiplications of one member-row: measured
 # with `python scripts/bench.py --only buckets` on one core.
 LAYER_OVERHEAD = 800_000.0
-
-AnyTrainee = TypeVar("AnyTrainee", bound=Trainee)
-
 
 def choose_buckets(costs: Sequence[tuple[int, int]], rows: int, overhead: float) -> list[list[int]]:
     """Partition widths into consecutive buckets, each padded to its widest, at the least total cost.
@@ -42,28 +37,28 @@ def choose_buckets(costs: Sequence[tuple[int, int]], rows: int, overhead: float)
 
 
 def partition(
-    trainees: Sequence[AnyTrainee], layer_overhead: float = LAYER_OVERHEAD
-) -> list[list[AnyTrainee]]:
+    members: Sequence[Member], layer_overhead: float = LAYER_OVERHEAD
+) -> list[list[Member]]:
     """Return the members of each bucket: of about the same size, those of like settings together."""
-    by_size = sorted(trainees, key=lambda trainee: (sum(_sizes(trainee)), _sizes(trainee)))
-    alike = [list(same) for _, same in groupby(by_size, key=lambda trainee: sum(_sizes(trainee)))]
+    by_size = sorted(members, key=lambda member: (sum(_sizes(member)), _sizes(member)))
+    alike = [list(same) for _, same in groupby(by_size, key=lambda member: sum(_sizes(member)))]
     costs = [(len(same), sum(_sizes(same[0]))) for same in alike]
-    overhead = layer_overhead * len(_sizes(trainees[0]))
-    chosen = choose_buckets(costs, trainees[0].order.batch_size, overhead)
-    buckets = [[trainee for index in indices for trainee in alike[index]] for indices in chosen]
-    return [sorted(bucket, key=lambda trainee: json.dumps(trainee.optimizer_settings)) for bucket in buckets]
+    overhead = layer_overhead * len(_sizes(members[0]))
+    chosen = choose_buckets(costs, members[0].batches.order.batch_size, overhead)
+    buckets = [[member for index in indices for member in alike[index]] for indices in chosen]
+    return [sorted(bucket, key=lambda member: member.optimizer_settings.betas) for bucket in buckets]
 
 
-def step_cost(buckets: Sequence[Sequence[Trainee]]) -> float:
-    """Return what one training step of buckets costs, in the unit of ``LAYER_OVERHEAD``."""
-    rows = buckets[0][0].order.batch_size
-    overhead = LAYER_OVERHEAD * len(_sizes(buckets[0][0]))
+def step_cost(members: Sequence[Member]) -> float:
+    """Return what one training step of members costs in buckets, in the unit of ``LAYER_OVERHEAD``."""
+    rows = members[0].batches.order.batch_size
+    overhead = LAYER_OVERHEAD * len(_sizes(members[0]))
     return sum(
-        overhead + len(bucket) * max(sum(_sizes(trainee)) for trainee in bucket) * rows for bucket in buckets
+        overhead + len(bucket) * max(sum(_sizes(member)) for member in bucket) * rows
+        for bucket in partition(members)
     )
 
 
-def _sizes(trainee: Trainee) -> tuple[int, ...]:
+def _sizes(member: Member) -> tuple[int, ...]:
     """Return the number of weights of each layer."""
-    modules = trainee.network.modules()
-    return tuple(m.out_features * m.in_features for m in modules if isinstance(m, nn.Linear))
+    return tuple(m.weight.numel() for m in member.network.modules() if isinstance(m, nn.Linear))

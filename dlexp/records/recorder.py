@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike
 from pytorch_lightning.loggers import Logger
 
 from dlexp.files import write_atomically
-from dlexp.training.tensorboard import RunTensorBoard
+from dlexp.records.tensorboard import RunTensorBoard
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
 class Recorder:
     """Collects a job's metrics, arrays and figures; passes metrics on to its loggers as they come.
 
-    Files are written by :meth:`write`, whole. ``final`` holds the last finite value of each metric.
+    Files are written by :meth:`write`, whole. ``final`` holds the last value of each metric, finite or not: a
+    metric that ended undefined has no earlier value in its place.
     """
 
     def __init__(self, loggers: Sequence[Logger] = ()) -> None:
@@ -33,12 +33,10 @@ class Recorder:
         self._figures: dict[str, tuple[int, bytes]] = {}
 
     def record(self, metrics: Mapping[str, float], *, step: int, epoch: int) -> None:
-        """Add the values of metrics after ``step`` steps; one that is not finite is not kept as final."""
+        """Add the values of metrics after ``step`` steps."""
         for name, value in metrics.items():
-            number = float(value)
-            self._rows.append((step, epoch, name, number))
-            if math.isfinite(number):
-                self.final[name] = number
+            self.final[name] = float(value)
+            self._rows.append((step, epoch, name, self.final[name]))
         for logger in self.loggers:
             logger.log_metrics(dict(metrics), step=step)
 
