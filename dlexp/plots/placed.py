@@ -51,8 +51,7 @@ class PlacedText(Text):
 
     def place(self) -> None:
         """Move to the place that covers least; of equal ones to that nearest the line's right end."""
-        axes = self.axes
-        assert axes is not None
+        axes: Any = self.axes
         figure = axes.get_figure(root=True)
         assert figure is not None
         extent = self.get_window_extent()

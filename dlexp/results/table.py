@@ -163,6 +163,36 @@ class Table:
         ]
         return pandas.DataFrame(rows, columns=["run", "step", "value"])
 
+    def histories(self, metric: str) -> list[tuple[list[int], list[float]]]:
+        """Return the steps and values of a metric along each run that is done and recorded it."""
+        found = []
+        for run in self.done.rows:
+            rows = {step: value for step, _, name, value in run.rows() if name == metric}
+            if rows:
+                found.append((list(rows), list(rows.values())))
+        return found
+
+    def paths(
+        self, y: str, x: str | None = None, row: int | Sequence[int] = -1
+    ) -> "list[tuple[numpy.typing.NDArray[numpy.generic], numpy.typing.NDArray[numpy.generic]]]":
+        """Return the array `y` over the array `x` (or 0, 1, ...) of each run that is done and has both.
+
+        Of arrays with several axes the part at `row` is taken: the index of the first ones, one for as many as
+        have to go or one for each.
+        """
+        import numpy
+
+        def pick(array: "numpy.typing.NDArray[numpy.generic]") -> "numpy.typing.NDArray[numpy.generic]":
+            indices = [row] * (array.ndim - 1) if isinstance(row, int) else list(row)[: array.ndim - 1]
+            part: numpy.typing.NDArray[numpy.generic] = array[tuple(indices)]
+            return part
+
+        values = {run: pick(array) for run, array in self.arrays(y).items()}
+        places = {run: pick(array) for run, array in self.arrays(x).items()} if x else None
+        if places is None:
+            return [(numpy.arange(len(array)), array) for array in values.values()]
+        return [(places[run], array) for run, array in values.items() if run in places]
+
     def arrays(self, name: str) -> "dict[str, numpy.typing.NDArray[numpy.generic]]":
         """Return an array of each run that is done and has it, by the run's name."""
         stored = {run.run_id: run.arrays() for run in self.done.rows}
