@@ -85,7 +85,7 @@ CLAIMS = [
         controls=["trained_alike_after_equal_steps"],
         figure="flatness_and_test_loss",
         scope=(
-            "Four networks a seed, which differ in batch size only; a correlation, which the counter- "
+            "Four networks a seed, which differ in batch size only; a correlation, which the counter-"
             "example does not share."
         ),
     ),
