@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
+from dlexp.records.folders import NoRunsError
 from dlexp.studies.index import write_index
 from dlexp.studies.results import read, rebuild
-from dlexp.studies.runs import NoRunsError
 from dlexp.studies.table import shown_path
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dlexp.results.summary import Setting, Summary, is_number, same_partition, sort_key
 from dlexp.studies.names import setting_names, value_texts
 from dlexp.studies.scales import crossing
-from dlexp.studies.summary import Setting, Summary, is_number, same_partition, sort_key
 
 # Lines that colours, markers and dashes tell apart; more are coloured by their order, without intervals.
 DISTINCT_LINES = 6
@@ -64,7 +64,7 @@ def charts(summary: Summary) -> list[Chart]:
 def _position(setting: Setting, key: str) -> float | None:
     value = setting.values[key]
     if key == "data.batch_size" and value == "full":
-        value = setting.done[0].config.get("data.n_train")
+        value = setting.done[0].settings.get("data.n_train")
     return float(value) if is_number(value) and math.isfinite(value) else None
 
 
@@ -141,7 +141,7 @@ def thresholds(line: Line, *, logarithmic: bool) -> list[float]:
     positions, excess = [], []
     for position, setting in zip(line.positions, line.settings, strict=True):
         parameters = setting.estimate("model/parameters").mean
-        config = setting.done[0].config
+        config = setting.done[0].settings
         samples, outputs = config.get("data.n_train"), config.get("data.output_dim", 1)
         if not (parameters > 0 and is_number(samples) and is_number(outputs) and samples * outputs > 0):
             return []
@@ -153,4 +153,4 @@ def thresholds(line: Line, *, logarithmic: bool) -> list[float]:
 
 def outputs(line: Line) -> int:
     """Return the number of outputs of a line's networks, at least one."""
-    return max((setting.done[0].config.get("data.output_dim") or 1 for setting in line.settings), default=1)
+    return max((setting.done[0].settings.get("data.output_dim") or 1 for setting in line.settings), default=1)

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlexp.files import write_atomically
+from dlexp.records.folders import NoRunsError
 from dlexp.studies.results import Results, read
-from dlexp.studies.runs import NoRunsError
 from dlexp.studies.study import FILE
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlexp.files import write_atomically
-from dlexp.studies.runs import as_table, read_runs
+from dlexp.records.folders import read_runs
+from dlexp.results.summary import Summary, summarize
+from dlexp.results.table import Table
 from dlexp.studies.study import Study, read_study
-from dlexp.studies.summary import Summary, summarize
 from dlexp.studies.table import (
     print_findings,
     print_table,
@@ -42,7 +43,7 @@ class Results:
     @property
     def runs(self) -> "pandas.DataFrame":
         """A row a run: `dlexp.load_runs`."""
-        return as_table(self.settings.runs)
+        return Table(tuple(self.settings.runs)).runs
 
     @property
     def summary(self) -> "pandas.DataFrame":

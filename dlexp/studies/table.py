@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlexp.records.run import DONE, Run
+from dlexp.results.summary import Setting, Summary, by_arm
 from dlexp.studies.names import estimate_text, metric_name, setting_names, value_text, value_texts
-from dlexp.studies.runs import DONE, Run
-from dlexp.studies.summary import Setting, Summary, by_arm
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlexp.studies.summary import Summary, is_seed
+from dlexp.results.seeds import is_seed
+from dlexp.results.summary import Summary
 
 if TYPE_CHECKING:
     import pandas
@@ -41,15 +42,15 @@ def summary_table(summary: Summary) -> "pandas.DataFrame":
 def runs_rows(summary: Summary) -> list[dict[str, Any]]:
     """Return a row a run, in the settings' order: run_id, status, seeds, the varying keys, metrics, error."""
     runs = summary.runs
-    seeds = dict.fromkeys(key for run in runs for key in run.config if is_seed(key) and key != "seed")
-    apart = [key for key in seeds if any(run.config.get(key, run.seed) != run.seed for run in runs)]
+    seeds = dict.fromkeys(key for run in runs for key in run.settings if is_seed(key) and key != "seed")
+    apart = [key for key in seeds if any(run.settings.get(key, run.seed) != run.seed for run in runs)]
     keys = [*apart, *summary.keys]
     return [
         {
             "run_id": run.run_id,
             "status": run.status,
             "seed": run.seed,
-            **{key: run.config.get(key) for key in keys},
+            **{key: run.settings.get(key) for key in keys},
             **{name: run.metrics.get(name, math.nan) for name in summary.metrics},
             "error": run.error,
         }

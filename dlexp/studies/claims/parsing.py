@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from dlexp.results.summary import is_number
 from dlexp.studies.claims.definition import (
     CURVE_KEYS,
     FEWEST_POINTS,
@@ -15,7 +16,6 @@ from dlexp.studies.claims.definition import (
     Statistic,
     Term,
 )
-from dlexp.studies.summary import is_number
 
 _REQUIRED = ("name", "text", "statistic", "region", "scope")
 _KEYS = (

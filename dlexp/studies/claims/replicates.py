@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from dlexp.records.run import DIVERGED, DONE, FAILED, Run
+from dlexp.results.seeds import is_seed
+from dlexp.results.summary import is_number, sort_key, varying_keys
+from dlexp.results.table import is_same, matches
 from dlexp.studies.claims.definition import FEWEST_POINTS, Claim, Term
 from dlexp.studies.claims.statistics import Table
-from dlexp.studies.runs import DIVERGED, DONE, FAILED, Run
-from dlexp.studies.summary import is_number, is_seed, sort_key, varying_keys
-from dlexp.studies.where import is_same, matches
 
 
 class ReplicatesError(ValueError):
@@ -64,13 +65,13 @@ def gather(claim: Claim, runs: Sequence[Run]) -> Replicates:
     statistic = claim.statistic
     terms = [term for term in statistic.terms if isinstance(term, Term)]
     for term in terms:
-        of_term = [run for run in runs if run.config and matches(run, term.where)]
+        of_term = [run for run in runs if run.settings and matches(run, term.where)]
         if not of_term:
             raise ReplicatesError(f"There are no runs for {term}.")
         done = [run for run in of_term if run.status == DONE]
         if done and not any(term.metric in run.metrics for run in done):
             raise ReplicatesError(f"No run has the metric {term.metric}.")
-    matched = [run for run in runs if run.config and any(matches(run, term.where) for term in terms)]
+    matched = [run for run in runs if run.settings and any(matches(run, term.where) for term in terms)]
     matched.sort(key=lambda run: run.run_id)
     ended = [run for run in matched if run.status in (DONE, DIVERGED)]
     columns: list[_Column | float]
@@ -109,7 +110,7 @@ def _cell(column: _Column | float, seed: int, diverged: str | float) -> tuple[fl
     run = column.runs[seed]
     position = 0.0
     if column.along is not None:
-        position = _finite(run.config.get(column.along, run.metrics.get(column.along)))
+        position = _finite(run.settings.get(column.along, run.metrics.get(column.along)))
     if run.status == DIVERGED:
         return math.nan if isinstance(diverged, str) else diverged, position
     return _finite(run.metrics.get(column.metric)), position
@@ -120,21 +121,21 @@ def _finite(value: float | None) -> float:
 
 
 def _seed(run: Run) -> Any:
-    return run.config.get("seed", run.seed)
+    return run.settings.get("seed", run.seed)
 
 
 def _points(
     claim: Claim, term: Term, along: str, matched: Sequence[Run], ended: Sequence[Run]
 ) -> list[_Column]:
     """Return a curve's points: the values of the setting `along`, or if that is a metric, the settings."""
-    is_setting = any(along in run.config for run in matched)
+    is_setting = any(along in run.settings for run in matched)
     for value in term.where.get(along, ()):
-        if not any(is_same(run.config.get(along), value) for run in matched):
+        if not any(is_same(run.settings.get(along), value) for run in matched):
             raise ReplicatesError(f"There are no runs with {along}={value}.")
     keys = [along] if is_setting else sorted(varying_keys(ended))
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in ended:
-        groups.setdefault(tuple(run.config.get(key) for key in keys), []).append(run)
+        groups.setdefault(tuple(run.settings.get(key) for key in keys), []).append(run)
     if is_setting and not all(is_number(value) for (value,) in groups):
         raise ReplicatesError(f"{along} is not a number in all runs.")
     if not is_setting and ended and not any(along in run.metrics for run in ended):
@@ -150,7 +151,7 @@ def _points(
 
 def _column(term: Term, runs: Sequence[Run], along: str | None = None) -> _Column:
     """Return a term's column; runs that differ in more than the seed are not replicates of one setting."""
-    runs = [run for run in runs if run.config and matches(run, term.where)]
+    runs = [run for run in runs if run.settings and matches(run, term.where)]
     by_seed: dict[int, Run] = {}
     for run in runs:
         seed = _seed(run)
@@ -159,7 +160,7 @@ def _column(term: Term, runs: Sequence[Run], along: str | None = None) -> _Colum
         if seed in by_seed:
             pair = [by_seed[seed], run]
             seeds = sorted(
-                key for key in run.config if is_seed(key) and run.config[key] != pair[0].config.get(key)
+                key for key in run.settings if is_seed(key) and run.settings[key] != pair[0].config.get(key)
             )
             differing = ", ".join([*varying_keys(pair), *seeds][:3]) or "nothing that affects their results"
             raise ReplicatesError(f"Several runs of seed {seed} match {term}: they differ in {differing}.")

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from dlexp.records.run import Run
 from dlexp.studies.claims.definition import (
     INCONCLUSIVE,
     NOT_SUPPORTED,
@@ -16,7 +17,6 @@ from dlexp.studies.claims.definition import (
 )
 from dlexp.studies.claims.replicates import Replicates, ReplicatesError, count_of, gather
 from dlexp.studies.claims.statistics import Estimated, Table, evaluate
-from dlexp.studies.runs import Run
 
 _NOTHING = Replicates(Table((), np.zeros((0, 0)), np.zeros((0, 0))), 0, 0, 0, 0, 0)
 

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dlexp.records.run import DONE
+from dlexp.results.summary import Summary
 from dlexp.studies.claims.definition import Finding
 from dlexp.studies.report.environment import render
 from dlexp.studies.report.images import Figure, embedded
 from dlexp.studies.report.provenance import facts, settings_besides, shared_settings
 from dlexp.studies.report.settings import settings_table
 from dlexp.studies.report.verdicts import counts, entry
-from dlexp.studies.runs import DONE
-from dlexp.studies.summary import Summary
 
 
 def render_report(

@@ -4,10 +4,11 @@ import math
 from collections.abc import Iterable, Sequence
 
 from dlexp.config.identity import WITHOUT_EFFECT
+from dlexp.records.run import Run
+from dlexp.results.seeds import is_seed
+from dlexp.results.summary import Summary, sort_key
 from dlexp.studies.names import value_text, value_texts
 from dlexp.studies.report.texts import duration_text, ranges_text
-from dlexp.studies.runs import Run
-from dlexp.studies.summary import Summary, is_seed, sort_key
 
 _MOST_VALUES = 12
 
@@ -22,14 +23,14 @@ def shared_settings(summary: Summary) -> list[tuple[str, str]]:
         for key, value in runs[0].config.items()
         if not is_seed(key)
         and key.split(".")[0] not in WITHOUT_EFFECT
-        and all(key in run.config and run.config[key] == value for run in runs)
+        and all(key in run.settings and run.settings[key] == value for run in runs)
     ]
 
 
 def settings_besides(summary: Summary) -> list[tuple[str, str]]:
     """Return the values of the settings that vary along with the swept ones."""
     return [
-        (key, _listed([run.config.get(key) for run in summary.runs if run.has_result]))
+        (key, _listed([run.settings.get(key) for run in summary.runs if run.has_result]))
         for key in summary.keys
         if key not in summary.swept
     ]
@@ -68,11 +69,11 @@ def _run_counts(runs: Sequence[Run]) -> str:
 
 def _other_seeds(runs: Sequence[Run]) -> list[tuple[str, str]]:
     """Return the seeds that were set apart from the run's own."""
-    keys = dict.fromkeys(key for run in runs for key in run.config if is_seed(key) and key != "seed")
+    keys = dict.fromkeys(key for run in runs for key in run.settings if is_seed(key) and key != "seed")
     return [
-        (key, _listed([run.config.get(key) for run in runs if key in run.config]))
+        (key, _listed([run.settings.get(key) for run in runs if key in run.settings]))
         for key in keys
-        if any(run.config.get(key, run.seed) != run.seed for run in runs)
+        if any(run.settings.get(key, run.seed) != run.seed for run in runs)
     ]
 
 

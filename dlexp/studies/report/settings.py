@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dlexp.results.summary import Setting, Summary, is_number
 from dlexp.studies.figures import QUANTITIES
 from dlexp.studies.names import estimate_text, metric_name, setting_names, value_texts
-from dlexp.studies.summary import Setting, Summary, is_number
 
 _MOST_METRICS = 6  # more are shown on demand
 

@@ -9,8 +9,8 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlexp.studies.runs import read_runs
-from dlexp.studies.summary import estimate, summarize
+from dlexp.records.folders import read_runs
+from dlexp.results.summary import estimate, summarize
 from dlexp.studies.tables import COUNTS, csv_text, runs_rows, summary_rows, summary_table
 
 WriteRun = Callable[..., Path]

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import dlexp
-from dlexp.studies.runs import NoRunsError, flatten, read_runs
+from dlexp.records.folders import NoRunsError, read_runs
+from dlexp.records.run import flatten
 
 WriteRun = Callable[..., Path]
 
@@ -79,11 +80,11 @@ def test_an_unfinished_run_counts_with_the_settings_that_hydra_wrote(tmp_path: P
     (found,) = read_runs(tmp_path)
     assert found.status == "running or interrupted"
     assert found.seed == 2
-    assert found.config["optimizer.lr"] == 1e-3
-    assert found.config["model.seed"] == 2
-    assert found.config["optimizer.betas"] == "[0.9, 2]"
-    assert "training.loss" not in found.config
-    assert found.overrides == ("model.width=5", "seed=2")
+    assert found.settings["optimizer.lr"] == 1e-3
+    assert found.settings["model.seed"] == 2
+    assert found.settings["optimizer.betas"] == "[0.9, 2]"
+    assert "training.loss" not in found.settings
+    assert found.overrides == ["model.width=5", "seed=2"]
 
 
 def test_a_killed_run_whose_files_are_rubbish_still_counts(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dlexp.files import write_atomically
+from dlexp.records.files import write_atomically
 
 
 def test_writes_text_and_bytes_and_makes_folders(tmp_path: Path) -> None:

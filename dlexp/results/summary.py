@@ -4,10 +4,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeGuard
 
 from dlexp.config.identity import WITHOUT_EFFECT
-from dlexp.studies.runs import DONE, Run
+from dlexp.records.run import DONE, Run
+from dlexp.results.seeds import crossed, is_seed
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,23 @@ class Setting:
         """The runs that failed, diverged, did not finish (yet) or cannot be read."""
         return len(self.runs) - len(self.done)
 
+    def measured(self, metric: str) -> list[Run]:
+        """Return the runs that finished well with a finite value of a metric."""
+        return [run for run in self.done if math.isfinite(run.metrics.get(metric, math.nan))]
+
     def replicates(self, metric: str) -> list[float]:
         """Return the finite values of a metric over the runs that finished well."""
-        values = (run.metrics.get(metric, math.nan) for run in self.done)
-        return [value for value in values if math.isfinite(value)]
+        return [run.metrics[metric] for run in self.measured(metric)]
 
     def estimate(self, metric: str) -> Estimate:
-        """Return the mean of a metric over the replicates, with its interval."""
-        return estimate(self.replicates(metric))
+        """Return the mean of a metric over the runs, with an interval that knows of crossed seeds."""
+        runs = self.measured(metric)
+        keys = crossed([runs])
+        if len(keys) < 2:
+            return estimate([run.metrics[metric] for run in runs])
+        return estimate_crossed(
+            {tuple(run.settings.get(key) for key in keys): run.metrics[metric] for run in runs}
+        )
 
 
 @dataclass(frozen=True)
@@ -86,21 +96,46 @@ def estimate(values: Sequence[float]) -> Estimate:
     mean = math.fsum(value / scale for value in values) / n
     if n == 1:
         return Estimate(1, values[0], math.nan, math.nan, math.nan)
+    sd = math.sqrt(math.fsum((value / scale - mean) ** 2 for value in values) / (n - 1))
+    half = student_quantile(n) * sd / math.sqrt(n)
+    return Estimate(n, mean * scale, sd * scale, (mean - half) * scale, (mean + half) * scale)
+
+
+def estimate_crossed(cells: Mapping[tuple[Any, ...], float]) -> Estimate:
+    """Return the mean over crossed seeds; `cells` maps each combination of seeds to its value.
+
+    The variance of the mean is the sum over the seeds of that of the means of their levels, and the interval
+    has the degrees of freedom of the seed with the fewest. It is somewhat too wide where the seeds act
+    together (their interaction is counted once a seed). Unless every combination is there, no interval is
+    known: `low` and `high` are NaN.
+    """
+    levels = [list(dict.fromkeys(column)) for column in zip(*cells, strict=True)]
+    plain = estimate(list(cells.values()))
+    if math.prod(map(len, levels)) != len(cells):
+        return Estimate(plain.n, plain.mean, plain.sd, math.nan, math.nan)
+    half = 0.0
+    for place, values in enumerate(levels):
+        means = [estimate([v for key, v in cells.items() if key[place] == level]).mean for level in values]
+        half = math.hypot(half, estimate(means).sd / math.sqrt(len(means)))
+    half *= student_quantile(min(map(len, levels)))
+    return Estimate(plain.n, plain.mean, plain.sd, plain.mean - half, plain.mean + half)
+
+
+def student_quantile(n: int) -> float:
+    """Return the 97.5 % quantile of Student's t for the mean of n values."""
     from scipy.special import stdtrit
 
-    sd = math.sqrt(math.fsum((value / scale - mean) ** 2 for value in values) / (n - 1))
-    half = float(stdtrit(n - 1, 0.975)) * sd / math.sqrt(n)
-    return Estimate(n, mean * scale, sd * scale, (mean - half) * scale, (mean + half) * scale)
+    return float(stdtrit(n - 1, 0.975))
 
 
 def summarize(runs: Sequence[Run]) -> Summary:
     """Group runs into settings and sort them by value, numbers as numbers."""
-    unplaced = tuple(run for run in runs if not run.config)
-    runs = [run for run in runs if run.config]
+    unplaced = tuple(run for run in runs if not run.settings)
+    runs = [run for run in runs if run.settings]
     keys = varying_keys(runs)
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
-        groups.setdefault(tuple(run.config.get(key) for key in keys), []).append(run)
+        groups.setdefault(tuple(run.settings.get(key) for key in keys), []).append(run)
     settings = tuple(
         Setting(dict(zip(keys, values, strict=True)), tuple(sorted(groups[values], key=_by_seed)))
         for values in sorted(groups, key=lambda values: tuple(map(sort_key, values)))
@@ -118,7 +153,7 @@ def by_arm(summary: Summary) -> dict[str | None, Summary]:
         return {None: summary}
     arms: dict[str | None, list[Run]] = {}
     for run in summary.runs:
-        arms.setdefault(run.config.get("arm"), []).append(run)
+        arms.setdefault(run.settings.get("arm"), []).append(run)
     return {arm: summarize(runs) for arm, runs in arms.items()}
 
 
@@ -135,20 +170,14 @@ def varying_keys(runs: Sequence[Run]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*named, *_differing(complete)]))
 
 
-def is_seed(key: str) -> bool:
-    """Return whether a key is a seed: runs that differ in nothing but seeds are replicates of one setting."""
-    last = key.rsplit(".", 1)[-1]
-    return last == "seed" or last.endswith("_seed")
-
-
 def _differing(runs: Sequence[Run]) -> list[str]:
-    keys = dict.fromkeys(key for run in runs for key in run.config)
+    keys = dict.fromkeys(key for run in runs for key in run.settings)
     return [
         key
         for key in keys
         if not is_seed(key)
         and key.split(".")[0] not in WITHOUT_EFFECT
-        and len({run.config.get(key) for run in runs}) > 1
+        and len({run.settings.get(key) for run in runs}) > 1
     ]
 
 
@@ -167,7 +196,7 @@ def _swept(runs: Sequence[Run], keys: tuple[str, ...]) -> tuple[str, ...]:
     shown = [key for key in keys if key in overridden]
 
     def order(key: str) -> tuple[bool, bool]:
-        return not _is_covered(key, overridden), not all(is_number(run.config.get(key)) for run in runs)
+        return not _is_covered(key, overridden), not all(is_number(run.settings.get(key)) for run in runs)
 
     for key in sorted((key for key in keys if key not in shown), key=order):
         if _count(runs, [*shown, key]) > _count(runs, shown):
@@ -176,7 +205,7 @@ def _swept(runs: Sequence[Run], keys: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _count(runs: Sequence[Run], keys: Sequence[str]) -> int:
-    return len({tuple(run.config.get(key) for key in keys) for run in runs})
+    return len({tuple(run.settings.get(key) for key in keys) for run in runs})
 
 
 def same_partition(runs: Sequence[Run], key: str, other: str) -> bool:
@@ -184,7 +213,7 @@ def same_partition(runs: Sequence[Run], key: str, other: str) -> bool:
     return _count(runs, [key]) == _count(runs, [other]) == _count(runs, [key, other])
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[int | float]:
     """Return whether a setting's value is a number; True and False are not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 

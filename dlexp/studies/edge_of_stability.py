@@ -1,0 +1,146 @@
+"""Does gradient descent sharpen the loss until the largest eigenvalue of its Hessian is 2 / lr, and stay
+there?
+
+Does gradient descent sharpen the loss until lambda_max = 2 / lr, and stay there? Seeds are paired: at each
+seed all learning rates share data and initial weights.
+"""
+
+from dlexp.results.claims import Claim, at_most, between
+from dlexp.results.statistics import slope, value
+
+QUESTION = (
+    "Does gradient descent sharpen the loss until the largest eigenvalue of its Hessian is 2 / lr, "
+    "and stay there?"
+)
+
+SOURCES = [
+    (
+        "Cohen, Kaur, Li, Kolter and Talwalkar 2021, Gradient descent on neural networks typically "
+        "occurs at the edge of stability"
+    ),
+]
+
+METRICS = ["sharpness/relative_to_edge_late_mean", "hessian/lambda_max", "train/loss"]
+
+CLAIMS = [
+    Claim(
+        name="relu_at_the_edge_with_lr_0_1",
+        text="A ReLU network trained with learning rate 0.1 ends at lr * lambda_max / 2 = 1.",
+        source="Cohen et al. 2021, sec. 3.2",
+        statistic=value("sharpness/relative_to_edge_late_mean", {"arm": "relu", "optimizer.lr": 0.1}),
+        region=between(0.97, 1.06),
+        controls=["relu_below_the_edge_with_a_small_lr"],
+        figure="edge_of_stability",
+        scope=(
+            "One task and one architecture of 3151 parameters. The eigenvalue oscillates, so the mean of "
+            "the last 10 of 41 measurements is judged."
+        ),
+    ),
+    Claim(
+        name="relu_at_the_edge_with_lr_0_2",
+        text="A ReLU network trained with learning rate 0.2 ends at lr * lambda_max / 2 = 1.",
+        source="Cohen et al. 2021, sec. 3.2",
+        statistic=value("sharpness/relative_to_edge_late_mean", {"arm": "relu", "optimizer.lr": 0.2}),
+        region=between(0.97, 1.06),
+        controls=["relu_below_the_edge_with_a_small_lr"],
+        figure="edge_of_stability",
+        scope="As for learning rate 0.1.",
+    ),
+    Claim(
+        name="relu_at_the_edge_with_lr_0_4",
+        text="A ReLU network trained with learning rate 0.4 ends at lr * lambda_max / 2 = 1.",
+        source="Cohen et al. 2021, sec. 3.2",
+        statistic=value("sharpness/relative_to_edge_late_mean", {"arm": "relu", "optimizer.lr": 0.4}),
+        region=between(0.97, 1.06),
+        controls=["relu_below_the_edge_with_a_small_lr"],
+        figure="edge_of_stability",
+        scope="As for learning rate 0.1.",
+    ),
+    Claim(
+        name="tanh_at_the_edge_with_lr_0_1",
+        text="A tanh network trained with learning rate 0.1 ends at lr * lambda_max / 2 = 1.",
+        source="Cohen et al. 2021, sec. 3.2",
+        statistic=value("sharpness/relative_to_edge_late_mean", {"arm": "tanh", "optimizer.lr": 0.1}),
+        region=between(0.97, 1.06),
+        controls=["tanh_below_the_edge_with_a_small_lr"],
+        figure="edge_of_stability",
+        scope=(
+            "2000 steps; tanh networks that are not held back sharpen to between 17 and 23, so not all of "
+            "them reach 2 / 0.1 = 20."
+        ),
+    ),
+    Claim(
+        name="tanh_at_the_edge_with_lr_0_2",
+        text="A tanh network trained with learning rate 0.2 ends at lr * lambda_max / 2 = 1.",
+        source="Cohen et al. 2021, sec. 3.2",
+        statistic=value("sharpness/relative_to_edge_late_mean", {"arm": "tanh", "optimizer.lr": 0.2}),
+        region=between(0.97, 1.06),
+        controls=["tanh_below_the_edge_with_a_small_lr"],
+        figure="edge_of_stability",
+        scope="As for learning rate 0.1.",
+    ),
+    Claim(
+        name="tanh_at_the_edge_with_lr_0_4",
+        text="A tanh network trained with learning rate 0.4 ends at lr * lambda_max / 2 = 1.",
+        source="Cohen et al. 2021, sec. 3.2",
+        statistic=value("sharpness/relative_to_edge_late_mean", {"arm": "tanh", "optimizer.lr": 0.4}),
+        region=between(0.97, 1.06),
+        controls=["tanh_below_the_edge_with_a_small_lr"],
+        figure="edge_of_stability",
+        scope="As for learning rate 0.1.",
+    ),
+    Claim(
+        name="relu_curvature_is_inverse_to_lr",
+        text="Over learning rates 0.1 to 0.4 the final lambda_max of ReLU networks falls as 1 / lr.",
+        source="Cohen et al. 2021, sec. 3.2",
+        statistic=slope(
+            "hessian/lambda_max", along="optimizer.lr", where={"arm": "relu", "optimizer.lr": [0.1, 0.2, 0.4]}
+        ),
+        region=between(-1.1, -0.9),
+        controls=["relu_below_the_edge_with_a_small_lr"],
+        figure="curvature_and_learning_rate",
+        scope=(
+            "Three rates within a factor of 4; the last measurement alone, which oscillates by some per cent."
+        ),
+    ),
+    Claim(
+        name="tanh_curvature_is_inverse_to_lr",
+        text="Over learning rates 0.1 to 0.4 the final lambda_max of tanh networks falls as 1 / lr.",
+        source="Cohen et al. 2021, sec. 3.2",
+        statistic=slope(
+            "hessian/lambda_max", along="optimizer.lr", where={"arm": "tanh", "optimizer.lr": [0.1, 0.2, 0.4]}
+        ),
+        region=between(-1.1, -0.9),
+        controls=["tanh_below_the_edge_with_a_small_lr"],
+        figure="curvature_and_learning_rate",
+        scope=(
+            "Three rates within a factor of 4; the last measurement alone, which oscillates by some per cent."
+        ),
+    ),
+    Claim(
+        name="relu_below_the_edge_with_a_small_lr",
+        text="With learning rate 0.02 lr * lambda_max / 2 of a ReLU network stays below 0.9.",
+        source="control",
+        statistic=value("sharpness/relative_to_edge_late_mean", {"arm": "relu", "optimizer.lr": 0.02}),
+        region=at_most(0.9),
+        figure="edge_of_stability",
+        scope=(
+            "The measure can be away from 1, so the edge is not built into it. At 0.05 one ReLU network of "
+            "ten seeds arrived in 2000 steps."
+        ),
+    ),
+    Claim(
+        name="tanh_below_the_edge_with_a_small_lr",
+        text="With learning rate 0.02 lr * lambda_max / 2 of a tanh network stays below 0.9.",
+        source="control",
+        statistic=value("sharpness/relative_to_edge_late_mean", {"arm": "tanh", "optimizer.lr": 0.02}),
+        region=at_most(0.9),
+        figure="edge_of_stability",
+        scope=(
+            "The measure can be away from 1, so the edge is not built into it. At 0.05 one ReLU network of "
+            "ten seeds arrived in 2000 steps."
+        ),
+    ),
+]
+
+# figures
