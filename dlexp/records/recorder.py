@@ -1,6 +1,5 @@
 """What one job measures: metrics.csv, arrays.npz, figures, and the job's Lightning loggers."""
 
-import csv
 import io
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -12,6 +11,7 @@ from numpy.typing import ArrayLike
 from pytorch_lightning.loggers import Logger
 
 from dlexp.files import write_atomically
+from dlexp.records.run import Row, write_arrays, write_metrics
 from dlexp.records.tensorboard import RunTensorBoard
 
 if TYPE_CHECKING:
@@ -28,9 +28,13 @@ class Recorder:
     def __init__(self, loggers: Sequence[Logger] = ()) -> None:
         self.loggers = list(loggers)
         self.final: dict[str, float] = {}
-        self._rows: list[tuple[int, int, str, float]] = []
+        self._rows: list[Row] = []
         self._arrays: dict[str, np.ndarray] = {}
         self._figures: dict[str, tuple[int, bytes]] = {}
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave the loggers' open files out of a copy."""
+        return {**vars(self), "loggers": []}
 
     def record(self, metrics: Mapping[str, float], *, step: int, epoch: int) -> None:
         """Add the values of metrics after ``step`` steps."""
@@ -59,17 +63,17 @@ class Recorder:
 
     def write(self, folder: Path) -> None:
         """Write metrics.csv (long: step, epoch, name, value), arrays.npz and figures into a run's folder."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("step", "epoch", "name", "value"))
-        writer.writerows(self._rows)
-        write_atomically(folder / "metrics.csv", text.getvalue())
+        write_metrics(folder, self._rows)
         if self._arrays:
-            buffer = io.BytesIO()
-            np.savez_compressed(buffer, **self._arrays)  # type: ignore[arg-type]
-            write_atomically(folder / "arrays.npz", buffer.getvalue())
+            write_arrays(folder, self._arrays)
         for name, (step, png) in self._figures.items():
             write_atomically(folder / "figures" / f"{name.replace('/', '_')}.png", png)
             for logger in self.loggers:
                 if isinstance(logger, RunTensorBoard):
                     logger.log_png(name, png, step=step)
+
+    def end(self, well: bool) -> None:
+        """Tell the loggers that the run has ended, well or not."""
+        for logger in self.loggers:
+            if isinstance(logger, RunTensorBoard):
+                logger.end(well=well)

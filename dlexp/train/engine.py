@@ -12,7 +12,9 @@ from dlexp.train.optimizers import OptimizerState
 class Engine(Protocol):
     """Takes the steps of some members, in place: their networks hold the present weights at all times."""
 
-    members: Sequence[Member]
+    @property
+    def members(self) -> Sequence[Member]:
+        """Those whose steps it takes."""
 
     @staticmethod
     def why_not(member: Member) -> str | None:

@@ -80,7 +80,7 @@ class Ensemble(LightningModule):
     def refresh(self, member: Member) -> None:
         """Be told that a member began anew: with other weights and masks, its optimizer with nothing."""
         if member in self._joining:
-            self._joining[cast(Companion, member)] = {}
+            self._joining[member] = {}
         else:
             self._engine_of(member).refresh(member, forget=True)
 
@@ -231,9 +231,7 @@ class Ensemble(LightningModule):
         batches = self._members[0].batches[block.start]
         return tuple(torch.cat(parts) for parts in zip(*batches, strict=True))
 
-    def _assemble(
-        self, members: Sequence[Member], states: Mapping[Member, OptimizerState]
-    ) -> list[Engine]:
+    def _assemble(self, members: Sequence[Member], states: Mapping[Member, OptimizerState]) -> list[Engine]:
         """Return engines for members, each by the fastest that holds it, and say why not a stack."""
         step = self.trainer.global_step
         to_stack: dict[Hashable, list[Member]] = defaultdict(list)
@@ -294,12 +292,15 @@ class Ensemble(LightningModule):
         staying, engines = set(self._in_training), []
         for engine in self.engines:
             left = [member for member in engine.members if member in staying]
-            if isinstance(engine, Stacks) and left:
-                if step_cost(left) < COMPACT_BELOW * step_cost(engine.members):
-                    engines += self._assemble(left, {member: engine.state(member) for member in left})
-                    continue
-            if left:
-                engines.append(engine)
+            if not left:
+                continue
+            is_cheaper = (
+                isinstance(engine, Stacks)
+                and len(left) < len(engine.members)
+                and step_cost(left) < COMPACT_BELOW * step_cost(engine.members)
+            )
+            states = {member: engine.state(member) for member in left} if is_cheaper else {}
+            engines += self._assemble(left, states) if is_cheaper else [engine]
         self.engines = engines
 
     def _look(self, is_log_point: bool, is_check: bool) -> None:
@@ -398,4 +399,3 @@ def _own_randomness(member: Member) -> contextlib.AbstractContextManager[None]:
     if is_ours and Stacks.why_not(member) is None:
         return contextlib.nullcontext()
     return member.random_state.active()
-

@@ -1,95 +1,66 @@
-"""Training what the builder has built, and keeping what comes of it."""
+"""Training members as one ensemble under a Lightning Trainer, the process left as it was."""
 
-import logging
-from collections.abc import Mapping
-from pathlib import Path
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
-from dlexp.training import ahead
-from dlexp.training.ahead import Trained
-from dlexp.training.build import Job, build, make_loggers
-from dlexp.training.checkpoint import save_checkpoint
-from dlexp.training.quiet import quiet_libraries
-from dlexp.training.recorder import Recorder
-from dlexp.training.result import Report, Result
-from dlexp.training.tensorboard import RunTensorBoard
-
-log = logging.getLogger(__name__)
+from dlexp.train.build import engine_of, make_loader, make_trainer
+from dlexp.train.ensemble import Ensemble, Report
+from dlexp.train.hooks import reason_for_single_steps
+from dlexp.train.lightning import quiet_libraries
+from dlexp.train.member import Member
+from dlexp.train.memory import keep_freed_memory
 
 
-def fit(config: Mapping[str, Any], folder: Path, result: Result, report: Report | None = None) -> None:
-    """Train one job's network, unless it was trained ahead; fill in ``result``, write the other files.
+def fit(
+    config: Mapping[str, Any],
+    members: Sequence[Member],
+    *,
+    engine: str | None = None,
+    report: Report | None = None,
+    on_end: Callable[[Member], None] | None = None,
+) -> None:
+    """Train members to their ends.
 
-    Also after an error in training, which is passed on, the metrics until then are kept.
+    Args:
+        config: of any of their jobs: they agree in all that concerns the Trainer (``build.ensemble_key``).
+        members: each with its data drawn.
+        engine: in place of the configuration's ``training.engine``.
+        report: told how far training is.
+        on_end: called with each member as it ends.
     """
-    torch.set_num_threads(config["threads"])
-    trained = ahead.take(result.identity)
-    recorder = trained.recorder if trained else Recorder()
-    try:
-        recorder.attach(make_loggers(config, folder))
-        for logger in recorder.loggers:
-            logger.log_hyperparams(_settings(config))
-        if trained is None:
-            reason = ahead.explanation(result.identity)
-            if reason:
-                log.info("trained by itself: %s", reason)
-            quiet_libraries()
-            trained = _train(build(config, recorder, report), result)
-        _keep(trained, folder, result)
-    finally:
-        result.metrics = dict(recorder.final)
-        recorder.write(folder)
-        for logger in recorder.loggers:
-            if isinstance(logger, RunTensorBoard):
-                logger.end(well=result.status == "done")
-
-
-def _train(job: Job, result: Result) -> Trained:
-    module = job.module
-    if job.single_steps_because:
-        log.info("trains in single steps: %s", job.single_steps_because)
-    # Everything random comes from explicit generators; a callback of the user's own may still use the
-    # global one, which must not depend on the jobs before.
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(result.seed)
+    quiet_libraries()
+    keep_freed_memory()
+    single = reason_for_single_steps(config["trainer"], members[0].callbacks) is not None
+    loggers = members[0].recorder.loggers if len(members) == 1 else ()
+    with _process_settings(config):
+        trainer = make_trainer(config, loggers=loggers, in_single_steps=single)
+        ensemble = Ensemble(
+            members,
+            engine=engine or engine_of(config),
+            in_single_steps=single,
+            report=report,
+            on_end=on_end,
+        )
         try:
-            job.trainer.fit(module, datamodule=job.datamodule)
+            trainer.fit(ensemble, train_dataloaders=make_loader(members, in_single_steps=single))
         except SystemExit:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from None
-    return Trained(
-        outcome=module.outcome,
-        step=module.step,
-        epoch=module.plan.epoch(module.step),
-        state=module.network.state_dict(),
-        hyperparameters=module.hparams,
-        recorder=module.recorder,
-        device=device_name(module.device),
-    )
 
 
-def _keep(trained: Trained, folder: Path, result: Result) -> None:
-    if trained.remark:
-        log.info(trained.remark)
-    result.device = trained.device
-    result.duration_s += trained.duration_s
-    if trained.error is not None:
-        raise trained.error
-    result.status = "diverged" if trained.outcome == "diverged" else "done"
-    if result.status == "diverged":
-        result.error = f"the training loss was no longer finite at step {trained.step}"
-    elif result.config["training"]["checkpoint"]:
-        save_checkpoint(
-            folder, trained.state, trained.hyperparameters, step=trained.step, epoch=trained.epoch
-        )
-    log.info("training %s after %d steps", trained.outcome, trained.step)
-
-
-def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in config.items() if k not in ("name", "rerun", "objective", "logger")}
-
-
-def device_name(device: torch.device) -> str:
-    """Return a device as results name it: ``cpu``, or ``cuda:0`` with the card's name."""
-    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
+@contextlib.contextmanager
+def _process_settings(config: Mapping[str, Any]) -> Iterator[None]:
+    """Use the job's number of threads; put back all that a Trainer sets for the whole process."""
+    threads = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    cudnn = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
+    torch.set_num_threads(config["threads"])
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = cudnn

@@ -35,7 +35,9 @@ def make_network(settings: Mapping[str, Any]) -> nn.Module:
     module, _, name = settings["_target_"].rpartition(".")
     network_class = getattr(importlib.import_module(module), name)
     with GlobalRandomState(settings["seed"]).active():
-        return cast(nn.Module, network_class(**arguments, generator=make_generator("model", settings["seed"])))
+        return cast(
+            nn.Module, network_class(**arguments, generator=make_generator("model", settings["seed"]))
+        )
 
 
 class Member(LightningModule):
@@ -45,8 +47,8 @@ class Member(LightningModule):
     LightningModule: ``Trainer(callbacks=[NTK()]).fit(member, datamodule)`` trains it as Lightning does, and
     dlexp's callbacks measure it.
 
-    The first arguments are plain data and stored in checkpoints, so that ``Member.load_from_checkpoint(path)``
-    needs nothing else.
+    The first arguments are plain data and stored in checkpoints: ``Member.load_from_checkpoint(path)`` needs
+    nothing else.
 
     Args:
         network: settings for :func:`make_network`, or a network.
@@ -92,10 +94,12 @@ class Member(LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        is_made = isinstance(network, nn.Module)
-        plain = {"loss": loss, "optimizer": dict(optimizer), "total_steps": total_steps}
-        self.hparams.update(plain if is_made else {"network": dict(cast(Mapping[str, Any], network)), **plain})
-        self.network = network if isinstance(network, nn.Module) else make_network(network)
+        self.hparams.update({"loss": loss, "optimizer": dict(optimizer), "total_steps": total_steps})
+        if isinstance(network, nn.Module):
+            self.network = network
+        else:
+            self.hparams["network"] = dict(network)
+            self.network = make_network(network)
         self.loss = LOSSES[loss]
         self.optimizer_settings = OptimizerSettings.of(optimizer)
         self.schedule = schedule or Schedule(optimizer.get("schedule") or "constant", max(total_steps, 1))
@@ -115,7 +119,8 @@ class Member(LightningModule):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to the run: a copy (``deepcopy``) is a network by itself."""
-        return {**super().__getstate__(), "recorder": Recorder(), "callbacks": [], "companions": [], "log_context": contextlib.nullcontext}
+        own = {"recorder": Recorder(), "callbacks": [], "companions": [], "data": None}
+        return {**super().__getstate__(), **own, "log_context": contextlib.nullcontext}
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the network's outputs (N, output_dim)."""
@@ -189,7 +194,7 @@ class Member(LightningModule):
 
     def optimizer_state(self) -> OptimizerState:
         """Return a copy of what the optimizer remembers of each parameter (moments, steps), by name."""
-        return self._owner.optimizer_state_of(self)
+        return cast(OptimizerState, self._owner.optimizer_state_of(self))
 
     def take_along(self, network: nn.Module, *, order_seed: int | None, split: bool = False) -> "Companion":
         """Return a member that takes the same steps from here on, beside this one.
@@ -264,7 +269,7 @@ class Member(LightningModule):
 
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """Return the outputs of one batch."""
-        return self(batch[0])
+        return cast(Tensor, self(batch[0]))
 
 
 class Companion(Member):
@@ -313,7 +318,6 @@ def require_no_draws(network: nn.Module) -> None:
     for name, module in network.named_modules():
         if isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
             raise ValueError(
-                f"module {name!r} ({type(module).__name__}) draws random numbers in training: a second network "
-                "beside it would not be trained as by itself"
+                f"module {name!r} ({type(module).__name__}) draws random numbers in training: a second "
+                "network beside it would not be trained as by itself"
             )
-

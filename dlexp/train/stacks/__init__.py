@@ -1,1 +1,1 @@
-"""Many chains of linear layers trained as one: zero-padded stacks, products, an optimizer over all of them."""
+"""Many chains of linear layers trained as one: padded stacks, their gradients, one optimizer over all."""

@@ -11,6 +11,7 @@ from dlexp.train.member import Member
 # with `python scripts/bench.py --only buckets` on one core.
 LAYER_OVERHEAD = 800_000.0
 
+
 def choose_buckets(costs: Sequence[tuple[int, int]], rows: int, overhead: float) -> list[list[int]]:
     """Partition widths into consecutive buckets, each padded to its widest, at the least total cost.
 
@@ -36,9 +37,7 @@ def choose_buckets(costs: Sequence[tuple[int, int]], rows: int, overhead: float)
     return best[-1][1]
 
 
-def partition(
-    members: Sequence[Member], layer_overhead: float = LAYER_OVERHEAD
-) -> list[list[Member]]:
+def partition(members: Sequence[Member], layer_overhead: float = LAYER_OVERHEAD) -> list[list[Member]]:
     """Return the members of each bucket: of about the same size, those of like settings together."""
     by_size = sorted(members, key=lambda member: (sum(_sizes(member)), _sizes(member)))
     alike = [list(same) for _, same in groupby(by_size, key=lambda member: sum(_sizes(member)))]

@@ -24,11 +24,7 @@ def differences(stacks: Stacks, step: int) -> dict[Member, str]:
     ``SLACK`` roundings for each layer: sums of some hundred terms in another order differ by less, a wrong
     rule by more.
     """
-    found: dict[Member, str] = {}
-    for bucket in stacks.buckets:
-        for member, difference in _compare(bucket, step).items():
-            found[member] = difference
-    return found
+    return {member: text for bucket in stacks.buckets for member, text in _compare(bucket, step).items()}
 
 
 def end_difference(member: Member, stacked: Mapping[str, float]) -> str | None:

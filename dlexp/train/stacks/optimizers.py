@@ -199,7 +199,7 @@ class StackOptimizer:
         if self._directions is None:
             rate = self._parts[0].rate * factor
         else:
-            # With rate 1 from 0 the kernel leaves minus each weight's direction, to be scaled by its own rate.
+            # With rate 1 from 0 the kernel leaves each weight's direction, to be scaled by its own rate.
             self._directions.zero_()
             rate = 1.0
         for group in self._groups:
@@ -213,7 +213,7 @@ class StackOptimizer:
 def _fused_adam(group: _Group, rate: _Setting) -> None:
     """Update moments and targets by Adam without weight decay (Kingma & Ba 2015, algorithm 1)."""
     # What torch.optim.Adam(fused=True) calls; its own bookkeeping takes ten times the kernel's time here.
-    torch._fused_adam_(  # type: ignore[attr-defined]
+    torch._fused_adam_(
         group.targets,
         group.gradients,
         group.first,
