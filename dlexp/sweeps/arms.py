@@ -4,13 +4,48 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+
+from dlexp.config.errors import ConfigError, not_allowed
 
 ARM = "arm"
 
 
-class ArmError(ValueError):
+class ArmError(ConfigError):
     """Arms that cannot be swept; the message is one sentence."""
+
+
+def sweep_overrides(master: DictConfig, command_line: Sequence[str], loader: ConfigLoader) -> list[list[str]]:
+    """Return the overrides of each job of a sweep, those of a study's arms if it has any.
+
+    Args:
+        master: the sweep's configuration; its ``hydra.sweeper.params`` stand before the command line.
+        command_line: the overrides, with sweeps among them.
+        loader: Hydra's.
+
+    Raises ``ArmError`` for what makes no list of jobs.
+    """
+    parser = OverridesParser.create(config_loader=loader)
+    params = [f"{key}={value}" for key, value in (master.hydra.sweeper.get("params") or {}).items()]
+    study: Any = OmegaConf.to_container(master.study, resolve=True) or {}
+    arms = study.get("arms") or {}
+    given = parser.parse_overrides(list(command_line))
+    is_fast = master.hydra.runtime.choices.get("debug") == "fast"
+    names: list[str | None] = [*select_arms(arms, given)]
+    return [
+        job
+        for name in names or [None]
+        for job in expand_arm(
+            name,
+            common=parser.parse_overrides(params),
+            own=parser.parse_overrides(overrides_of(arms.get(name))),
+            fast=parser.parse_overrides(overrides_of(study.get("fast"))) if is_fast else [],
+            command_line=given,
+        )
+    ]
 
 
 def override_text(key: str, value: Any) -> str:
@@ -41,8 +76,8 @@ def select_arms(names: Iterable[str], command_line: Sequence[Override]) -> list[
     chosen = list(last.sweep_string_iterator()) if last.is_sweep_override() else [str(last.value())]
     unknown = [name for name in chosen if name not in names]
     if unknown:
-        allowed = f"allowed: {', '.join(names)}" if names else "this sweep has no arms"
-        raise ArmError(f"arm={','.join(unknown)} is not allowed; {allowed}.")
+        allowed = f"one of {', '.join(names)}" if names else "left out: this sweep has no arms"
+        raise ArmError(not_allowed(ARM, ",".join(unknown), allowed, names))
     return chosen
 
 
@@ -84,7 +119,10 @@ def _values(override: Override) -> list[str]:
         return [f"{key}={override.get_value_element_as_str()}"]
     if not override.is_discrete_sweep():
         raise ArmError(f"{override.input_line} is not allowed: a sweep needs a list of values.")
-    return [f"{key}={value}" for value in override.sweep_string_iterator()]
+    values = [f"{key}={value}" for value in override.sweep_string_iterator()]
+    if not values:
+        raise ArmError(f"{override.input_line} is not allowed: it has no values.")
+    return values
 
 
 def _key(override: Override) -> str:

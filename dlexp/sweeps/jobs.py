@@ -1,34 +1,23 @@
-"""A sweep's jobs: composed and checked together, before the first one starts."""
+"""A sweep's jobs as Hydra's launchers need them: composed, checked, and made once for each setting."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import filter_overrides, setup_globals
+from hydra.core.utils import setup_globals
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from dlexp.config.identity import identity, replicates_key
-from dlexp.config.plain import PlainReader
-from dlexp.config.resolve import sweep_folder
-from dlexp.config.validation import find_problems
+from dlexp.config import jobs as config_jobs
+from dlexp.config.compose import Composer
+from dlexp.config.errors import ConfigError
+from dlexp.config.identity import replicates_key
+from dlexp.config.jobs import Job
 from dlexp.frameworks import import_frameworks
 from dlexp.sweeps import session
 from dlexp.training.job import finished_result
 
-
-@dataclass(frozen=True)
-class SweepJob:
-    """One job of a sweep: its overrides, its resolved configuration, its folder."""
-
-    index: int
-    overrides: list[str]
-    plain: dict[str, Any]
-    identity: str
-    folder: Path
-    label: str
+SweepJob = Job
 
 
 def compose(
@@ -48,25 +37,20 @@ def compose_jobs(
     sweep_config: DictConfig,
     job_overrides: Sequence[Sequence[str]],
     initial_job_index: int,
-) -> list[SweepJob]:
+) -> list[Job]:
     """Return the jobs of a sweep; ends the program if any of them cannot be run.
 
     All problems of all jobs are shown together, each once, with the number of jobs that have it.
     """
     setup_globals()
-    labels = swept_labels(job_overrides)
-    read_plain = PlainReader()
-    jobs = []
-    for index, (overrides, label) in enumerate(zip(job_overrides, labels, strict=True), initial_job_index):
-        config = compose(hydra_context, sweep_config, overrides, index)
-        plain = read_plain(config)
-        folder = sweep_folder(config, plain, read_plain)
-        jobs.append(SweepJob(index, list(overrides), plain, identity(plain), folder, label))
-    problems = Counter(problem for job in jobs for problem in find_problems(job.plain))
-    if not problems:
-        unfinished = [job.plain for job in jobs if finished_result(job.plain, job.folder) is None]
-        if unfinished:
-            problems = _build_problems(unfinished)
+    composer = Composer(hydra_context.config_loader, sweep_config)
+    try:
+        jobs = config_jobs.compose_jobs(composer, job_overrides, initial_job_index)
+    except ConfigError as error:
+        session.refuse(error.problems)
+        raise
+    unfinished = [job.plain for job in jobs if finished_result(job.plain, job.folder) is None]
+    problems = _build_problems(unfinished) if unfinished else Counter()
     session.refuse([f"{problem} ({count} of {len(jobs)} jobs)" for problem, count in problems.items()])
     return jobs
 
@@ -84,12 +68,3 @@ def _build_problems(configs: Sequence[dict[str, Any]]) -> Counter[str]:
         for problem in find_build_problems(replicates[0]):
             problems[problem] += len(replicates)
     return problems
-
-
-def swept_labels(job_overrides: Sequence[Sequence[str]]) -> list[str]:
-    """Return for each job the overrides that not all jobs share, as ``model.width=5 seed=1``."""
-    counts = Counter(override for overrides in job_overrides for override in filter_overrides(overrides))
-    return [
-        " ".join(o for o in filter_overrides(overrides) if counts[o] < len(job_overrides))
-        for overrides in job_overrides
-    ]

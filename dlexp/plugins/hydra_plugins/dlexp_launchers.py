@@ -68,6 +68,15 @@ class VectorizedLauncher(SerialLauncher):
     """Checks all jobs together and trains those that can share a program as one stack of networks."""
 
     def __init__(self, workers: int, memory_gib: float, executor: Any) -> None:
+        from dlexp.config.errors import not_allowed
+        from dlexp.config.kinds import Real, Whole
+
+        for key, value, kind in (
+            ("workers", workers, Whole(1, 10_000)),
+            ("memory_gib", memory_gib, Real(above=0)),
+        ):
+            if not kind.takes(value):
+                raise SystemExit(not_allowed(f"hydra.launcher.{key}", value, kind.allowed))
         self.workers = workers
         self.memory_gib = memory_gib
         self.executor = executor
