@@ -8,7 +8,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from dlexp.sweeps import session
+from dlexp.launch.command import refuse
 
 ARMS_SWEEPER = "hydra_plugins.dlexp_sweepers.ArmsSweeper"
 
@@ -20,7 +20,7 @@ class StudyCallback(Callback):
         """Check the study and keep it."""
         chosen = [o for o in config.hydra.overrides.task if o.startswith("study=")]
         if any("," in override for override in chosen):
-            session.refuse([f"{chosen[-1]} is not allowed: one study at a time (`make studies` runs all)."])
+            refuse([f"{chosen[-1]} is not allowed: one study at a time (`make studies` runs all)."])
         if not config.study:
             return
         from dlexp.studies.study import find_study_problems, make_study, read_study
@@ -29,7 +29,7 @@ class StudyCallback(Callback):
         problems = find_study_problems(node)
         if node.get("arms") and config.hydra.sweeper._target_ != ARMS_SWEEPER:
             problems.append("hydra/sweeper is not allowed to be another than arms: this study has arms.")
-        session.refuse(problems)
+        refuse(problems)
         folder = Path(config.hydra.sweep.dir)
         earlier = read_study(folder)
         study = make_study(

@@ -6,7 +6,7 @@ from typing import Any
 
 from hydra.utils import get_method, instantiate
 
-from dlexp.config.validation import ConfigError
+from dlexp.config.errors import ConfigError
 
 
 def locate(key: str, target: str) -> Any:

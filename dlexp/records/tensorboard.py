@@ -123,6 +123,7 @@ class RunTensorBoard(TensorBoardLogger):
         for file in (self._events, self._experiment):
             if file is not None:
                 file.close()
+        self._events = self._experiment = None
 
     def _add_session(self, tag: str, content: Any) -> None:
         value = Summary.Value(tag=tag, metadata=metadata.create_summary_metadata(content))

@@ -12,7 +12,7 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import Logger
 
 from dlexp.config.objects import locate, make
-from dlexp.config.validation import ConfigError
+from dlexp.config.errors import ConfigError
 from dlexp.data.batches import BatchOrder
 from dlexp.data.datamodule import SyntheticDataModule
 from dlexp.data.generators.fixed import does_draw_both_sets
@@ -20,6 +20,7 @@ from dlexp.losses import CLASSIFICATION, LOSSES
 from dlexp.models.budget import widths_for_budget
 from dlexp.seeding import GlobalRandomState
 from dlexp.train.hooks import is_measure, reason_for_own_trainer
+from dlexp.train.lightning import quiet_libraries
 from dlexp.train.member import Member, evaluation_mode, make_network
 from dlexp.train.plan import (
     Block,
@@ -122,6 +123,7 @@ def make_trainer(
     config: Mapping[str, Any], *, loggers: Sequence[Logger] = (), in_single_steps: bool
 ) -> Trainer:
     """Return a Lightning Trainer that prints nothing and keeps no checkpoints of its own."""
+    quiet_libraries()
     trainer = config["trainer"]
     keys = (*FOR_LIGHTNING, *IN_SINGLE_STEPS) if in_single_steps else FOR_LIGHTNING
     settings = {key: trainer[key] for key in keys if trainer.get(key) is not None}

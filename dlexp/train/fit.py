@@ -9,7 +9,6 @@ import torch
 from dlexp.train.build import engine_of, make_loader, make_trainer
 from dlexp.train.ensemble import Ensemble, Report
 from dlexp.train.hooks import reason_for_single_steps
-from dlexp.train.lightning import quiet_libraries
 from dlexp.train.member import Member
 from dlexp.train.memory import keep_freed_memory
 
@@ -31,7 +30,6 @@ def fit(
         report: told how far training is.
         on_end: called with each member as it ends.
     """
-    quiet_libraries()
     keep_freed_memory()
     single = reason_for_single_steps(config["trainer"], members[0].callbacks) is not None
     loggers = members[0].recorder.loggers if len(members) == 1 else ()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from dlexp.config.identity import identity
-from dlexp.config.validation import ConfigError, find_problems
+from dlexp.config.schema import Config
 from dlexp.records.log import JobLog, info_logged
 from dlexp.records.run import Run, read_result
 from dlexp.records.versions import checkout, library_versions
@@ -128,9 +128,7 @@ class _Job:
 
         with self.log.active():
             try:
-                problems = find_problems(self.task.config)
-                if problems:
-                    raise ConfigError("\n".join(problems))
+                Config.check(self.task.config)
                 key = data_key(self.task.config)
                 member = make_member(self.task.config, shared.get(key))
                 shared[key] = member.data
@@ -242,6 +240,8 @@ def _train(jobs: Sequence[_Job], engine: str | None, report: "Report | None") ->
         except Exception as error:
             left = [job for job in by_member.values() if not job.is_written]
             if len(by_member) == 1:
+                if not left:  # it was over
+                    raise
                 (member,) = by_member
                 left[0].fail(error, member)
                 return

@@ -25,7 +25,8 @@ class Loop:
     def __init__(self, members: Sequence[Member], states: Mapping[Member, OptimizerState]) -> None:
         (self.member,) = self.members = list(members)
         self.optimizer = make_optimizer(self.member.network, self.member.optimizer_settings)
-        set_state_by_name(self.optimizer, self.member.network, states.get(self.member, {}))
+        parameters = dict(self.member.network.named_parameters())
+        set_state_by_name(self.optimizer, parameters, states.get(self.member, {}))
         self._full_rates = [group["lr"] for group in self.optimizer.param_groups]
         self.last_loss = torch.tensor(0.0)
         self.backward: Callable[[Tensor], None] = torch.Tensor.backward
@@ -73,7 +74,7 @@ class Loop:
 
     def state(self, member: Member) -> OptimizerState:
         """Return a copy of what the optimizer remembers."""
-        return state_by_name(self.optimizer, member.network)
+        return state_by_name(self.optimizer, dict(member.network.named_parameters()))
 
     def refresh(self, member: Member, *, forget: bool) -> None:
         """Begin anew if told to; the masks are the member's own."""

@@ -252,7 +252,7 @@ class Member(LightningModule):
     def optimizer_state_of(self, member: "Member") -> OptimizerState:
         """Return a copy of what the optimizer remembers."""
         optimizer = cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False))
-        return state_by_name(optimizer, self.network)
+        return state_by_name(optimizer, dict(self.network.named_parameters()))
 
     def join(self, companion: "Companion", state: OptimizerState) -> None:
         """Refuse a companion: Lightning's loop trains one network (``ValueError``)."""

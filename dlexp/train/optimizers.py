@@ -1,6 +1,5 @@
 """What an optimizer is set to, and the torch optimizer that these settings make for one network."""
 
-import importlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from dlexp.config.objects import locate
 
 GRADIENT_DESCENT = ("sgd", "gradient_descent")
 ADAPTIVE = ("adam", "adamw")
@@ -79,18 +80,23 @@ def make_optimizer(network: nn.Module, settings: OptimizerSettings) -> torch.opt
     >>> optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["momentum"]
     (0.1, 0.9)
     """
-    factors = learning_rate_factors(network, settings)
+    trainable = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    return optimizer_over(trainable, settings, learning_rate_factors(network, settings))
+
+
+def optimizer_over(
+    parameters: Mapping[str, nn.Parameter], settings: OptimizerSettings, factors: Mapping[str, float]
+) -> torch.optim.Optimizer:
+    """Return a torch optimizer over named parameters, with the factors of their learning rates."""
     by_factor: dict[float, list[nn.Parameter]] = defaultdict(list)
-    for name, parameter in network.named_parameters():
-        if parameter.requires_grad:
-            by_factor[factors.get(name, 1.0)].append(parameter)
+    for name, parameter in parameters.items():
+        by_factor[factors.get(name, 1.0)].append(parameter)
     groups = [
         {"params": p, "lr": settings.lr * factor, "weight_decay": decay_for_factor(settings, factor)}
         for factor, p in by_factor.items()
     ]
     if settings.target is not None:
-        module, _, name = settings.target.rpartition(".")
-        optimizer: torch.optim.Optimizer = getattr(importlib.import_module(module), name)(
+        optimizer: torch.optim.Optimizer = locate("optimizer", settings.target)(
             groups, lr=settings.lr, weight_decay=settings.weight_decay, **settings.options
         )
         return optimizer
@@ -103,18 +109,25 @@ def make_optimizer(network: nn.Module, settings: OptimizerSettings) -> torch.opt
     return adam(groups, lr=settings.lr, betas=settings.betas, fused=True)
 
 
-def state_by_name(optimizer: torch.optim.Optimizer, network: nn.Module) -> OptimizerState:
+def state_by_name(optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]) -> OptimizerState:
     """Return a copy of what the optimizer remembers of each parameter."""
     return {
         name: {k: v.detach().clone() for k, v in optimizer.state[p].items() if isinstance(v, Tensor)}
-        for name, p in network.named_parameters()
+        for name, p in parameters.items()
         if p in optimizer.state
     }
 
 
 def set_state_by_name(
-    optimizer: torch.optim.Optimizer, network: nn.Module, state: Mapping[str, Mapping[str, Tensor]]
+    optimizer: torch.optim.Optimizer,
+    parameters: Mapping[str, nn.Parameter],
+    state: Mapping[str, Mapping[str, Tensor]],
 ) -> None:
-    """Let an optimizer go on from what another one remembered of a like network."""
+    """Let an optimizer go on from what another one remembered of parameters of the same names."""
     for name, own in state.items():
-        optimizer.state[network.get_parameter(name)] = {k: v.detach().clone() for k, v in own.items()}
+        parameter = parameters[name]
+        optimizer.state[parameter] = {
+            # Laid out like the parameter: the fused kernels read both as one stretch of memory.
+            key: torch.empty_like(parameter).copy_(v) if v.shape == parameter.shape else v.detach().clone()
+            for key, v in own.items()
+        }

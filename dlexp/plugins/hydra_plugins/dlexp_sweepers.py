@@ -49,7 +49,7 @@ class ArmsSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """Launch the jobs; ends the program with one sentence if the arguments make no jobs."""
         from dlexp.config.errors import ConfigError
-        from dlexp.sweeps.arms import sweep_overrides
+        from dlexp.launch.arms import sweep_overrides
 
         assert self.config is not None
         assert self.hydra_context is not None

@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dlexp.train.member import Member
-from dlexp.train.optimizers import make_optimizer, set_state_by_name
+from dlexp.train.optimizers import learning_rate_factors, optimizer_over, set_state_by_name
 from dlexp.train.stacks.engine import Bucket, Stacks
 
 SLACK = 1000.0
@@ -107,21 +107,19 @@ def _differs_in_gradient(
 def _step_alone(
     member: Member, gradients: Mapping[str, Tensor], state: Mapping[str, Mapping[str, Tensor]]
 ) -> dict[str, Tensor]:
-    """Return the member's weights after a step of torch's optimizer, which is put back."""
-    network = member.network
-    parameters = dict(network.named_parameters())
-    before = {name: p.detach().clone() for name, p in parameters.items()}
-    optimizer = make_optimizer(network, member.optimizer_settings)
-    set_state_by_name(optimizer, network, state)
+    """Return what the member's weights would be after a step of torch's optimizer."""
+    network, settings = member.network, member.optimizer_settings
+    # Copies: the fused kernels do not know views into a stack.
+    parameters = {
+        name: nn.Parameter(p.detach().clone(memory_format=torch.contiguous_format))
+        for name, p in network.named_parameters()
+    }
+    optimizer = optimizer_over(parameters, settings, learning_rate_factors(network, settings))
+    set_state_by_name(optimizer, parameters, state)
     for name, parameter in parameters.items():
-        parameter.grad = gradients[name].clone()
+        parameter.grad = gradients[name].contiguous()
     optimizer.step()
-    after = {name: p.detach().clone() for name, p in parameters.items()}
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(before[name])
-            parameter.grad = None
-    return after
+    return {name: p.detach() for name, p in parameters.items()}
 
 
 def _layers(member: Member) -> int:
