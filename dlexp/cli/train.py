@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from dlexp.config.plain import to_plain
 from dlexp.config.resolve import conf_directory, register
 from dlexp.frameworks import import_frameworks
-from dlexp.studies.table import shown_path, tensorboard_command
+from dlexp.report.terminal import shown_path, tensorboard_command
 from dlexp.sweeps import session
 
 
@@ -68,10 +68,10 @@ def conclude(state: session.Session) -> int:
         return 0
     if state.is_sweep:
         from dlexp.cli.report import report
-        from dlexp.studies.study import note_duration
+        from dlexp.results.kept import note_duration
 
         note_duration(state.folder, state.started)
-        report(state.folder)
+        report(state.folder, trust=True)  # its Python is this sweep's own
     else:
         _print_job(state)
         for job in state.unsuccessful:

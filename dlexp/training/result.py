@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dlexp.records.run import Run as Result
 from dlexp.records.run import read_result
-from dlexp.records.versions import library_versions
+from dlexp.records.versions import checkout, library_versions
 
 __all__ = ["Report", "Result", "library_versions", "read_result", "write_result"]
 
@@ -15,4 +15,5 @@ Report = Callable[[int, int, float], None]
 
 def write_result(folder: Path, result: Result) -> None:
     """Write ``result.json`` into a run's folder, whole."""
+    result.commit, result.clean = checkout()
     result.write(folder)
