@@ -176,19 +176,17 @@ def trajectory(axes: Any, points: npt.ArrayLike) -> Any:
     return axes
 
 
-def colour_bar(panels: Sequence[Any], label: str, levels: Levels | None = None) -> Any:
-    """Draw the colour bar that panels share beside them; return its axes.
+def colour_bar(axes: Any, label: str, levels: Levels | None = None, beside: Sequence[Any] = ()) -> Any:
+    """Draw the colour bar of a plane or matrix beside its axes, or beside all that share it; return its axes.
 
     >>> import numpy as np
     >>> from matplotlib.figure import Figure
     >>> axes = matrix(Figure().subplots(), np.eye(2))
-    >>> colour_bar([axes], "kernel").get_ylabel()
+    >>> colour_bar(axes, "kernel").get_ylabel()
     'kernel'
     """
-    mappable = next(
-        drawn for drawn in [*panels[-1].images, *panels[-1].collections] if drawn.get_array() is not None
-    )
-    bar = panels[-1].get_figure(root=True).colorbar(mappable, ax=list(panels), label=label)
+    drawn = next(found for found in [*axes.images, *axes.collections] if found.get_array() is not None)
+    bar = axes.get_figure(root=True).colorbar(drawn, ax=list(beside) or [axes], label=label)
     if levels is not None and levels.is_log:
         bar.ax.set_yticks(levels.ticks, [number_text(tick) for tick in levels.ticks])
         bar.ax.minorticks_off()
