@@ -175,8 +175,12 @@ def legend_below(axes: "Axes") -> "Legend | None":
     lowest = axes.xaxis.get_tightbbox() or axes.get_window_extent()
     y = axes.transAxes.inverted().transform((0, lowest.y0 - 4 * figure.dpi / 72))[1]
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, float(y)), "borderaxespad": 0}
-    found: Legend = axes.legend(handles.values(), handles, **place, **LEGEND)
-    return found
+    room = axes.get_window_extent().width
+    for columns in range(len(handles), 0, -1):
+        found: Legend = axes.legend(handles.values(), handles, ncols=columns, **place, **LEGEND)
+        if columns == 1 or found.get_window_extent().width <= room:
+            return found
+    return None
 
 
 def legend_handles(axes: "Axes") -> dict[str, Any]:

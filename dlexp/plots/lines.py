@@ -115,8 +115,8 @@ def scatter(
 def bars(axes: "Axes", groups: Mapping[str, Sequence[float | None]], **style: Any) -> "Axes":
     """Draw each group's mean as a bar, its interval as whiskers, single runs as dots beside it.
 
-    Groups without finite replicates have a place and nothing in it. A logarithmic axis, set before, has no 0 for a
-    bar to begin at: there are markers only.
+    Groups without finite replicates have a place and nothing in it. A logarithmic axis, set before, has no 0
+    for a bar to begin at: there are markers only.
 
     >>> from matplotlib.figure import Figure
     >>> axes = bars(Figure().subplots(), {"SGD": [1.0, 3.0], "Adam": [5.0]})

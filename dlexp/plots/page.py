@@ -160,7 +160,7 @@ def wrapped(text: str, width: int) -> str:
 
 
 def _name(text: str, width: int) -> str:
-    """Return an axis' name in lines of about `width` letters, broken before what is in brackets if need be."""
+    """Return an axis' name in lines of about `width` letters, broken before brackets if need be."""
     lines = text.replace(" (", "\n(").splitlines() if len(text) > width else [text]
     return "\n".join(wrapped(line, width) for line in lines)
 
