@@ -12,7 +12,7 @@ import hydra
 from dlexp.config.resolve import conf_directory, register
 from dlexp.launch.command import Command
 from dlexp.records.run import DONE, Run
-from dlexp.studies.table import shown_path, tensorboard_command
+from dlexp.report.terminal import shown_path, tensorboard_command
 
 
 def main() -> None:
@@ -51,10 +51,10 @@ def conclude(command: Command) -> int:
         return 0
     if command.is_sweep:
         from dlexp.cli.report import report
-        from dlexp.studies.study import note_duration
+        from dlexp.results.kept import note_duration
 
         note_duration(command.folder, command.started)
-        code = report(command.folder)
+        code = report(command.folder, trust=True)  # its Python is this sweep's own
     else:
         code = 0
         for run in command.runs:

@@ -14,10 +14,11 @@ Each takes plain arrays, or what a table gives; all else is matplotlib, imported
 from dlexp.plots.axes import fit, legend, log, ticks_at
 from dlexp.plots.lines import band, bars, paths, scatter
 from dlexp.plots.marks import beside, closed_form, crossing, diagonal, law, threshold
-from dlexp.plots.planes import colour_bar, matrix, surface, trajectory
+from dlexp.plots.planes import Levels, colour_bar, matrix, surface, trajectory
 from dlexp.plots.style import look, ramp, save
 
 __all__ = [
+    "Levels",
     "band",
     "bars",
     "beside",

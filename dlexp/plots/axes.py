@@ -21,6 +21,7 @@ LEGEND: dict[str, Any] = {"borderpad": 0, "handlelength": 3.0}  # long enough to
 _FEW_DECADES = 2.5
 _MOST_TICKS = 20
 _EARLY = 0.1  # of all steps
+_MARKER = 5.0  # points that a marker reaches from its place
 _INSIDE: tuple[Any, ...] = (
     "upper right",
     "upper left",
@@ -83,16 +84,16 @@ def thin_ticks(axes: "Axes") -> None:
     labels = [label for label in axes.get_xticklabels() if label.get_text()]
     figure = axes.get_figure(root=True)
     assert figure is not None
-    gap = 3 * figure.dpi / 72
+    gap = 2 * figure.dpi / 72
     boxes = [label.get_window_extent() for label in labels]
     kept: list[int] = []
     for i in dict.fromkeys([0, len(labels) - 1, *range(len(labels))]) if labels else ():
         if all(boxes[i].x0 > boxes[j].x1 + gap or boxes[j].x0 > boxes[i].x1 + gap for j in kept):
             kept.append(i)
     if len(kept) < len(labels):
-        ticks = [float(tick) for tick in axes.get_xticks()]
-        texts = [label.get_text() for label in axes.get_xticklabels()]
-        axes.set_xticks(ticks, [text if i in kept else "" for i, text in enumerate(texts)])
+        kept.sort()
+        ticks = [float(label.get_position()[0]) for label in labels]
+        axes.set_xticks([ticks[i] for i in kept], [labels[i].get_text() for i in kept])
 
 
 def number_text(value: float) -> str:
@@ -158,7 +159,7 @@ def legend(axes: "Axes") -> "Legend | None":
     drawn = obstacles(axes)
     for place in _INSIDE:
         found: Legend = axes.legend(handles.values(), handles, loc=place, **LEGEND)
-        box = found.get_window_extent()
+        box = found.get_window_extent().padded(_MARKER * found.figure.dpi / 72)
         if not ((drawn > (box.x0, box.y0)) & (drawn < (box.x1, box.y1))).all(axis=1).any():
             return found
     return legend_below(axes)
@@ -174,8 +175,12 @@ def legend_below(axes: "Axes") -> "Legend | None":
     lowest = axes.xaxis.get_tightbbox() or axes.get_window_extent()
     y = axes.transAxes.inverted().transform((0, lowest.y0 - 4 * figure.dpi / 72))[1]
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, float(y)), "borderaxespad": 0}
-    found: Legend = axes.legend(handles.values(), handles, **place, **LEGEND)
-    return found
+    room = axes.get_window_extent().width
+    for columns in range(len(handles), 0, -1):
+        found: Legend = axes.legend(handles.values(), handles, ncols=columns, **place, **LEGEND)
+        if columns == 1 or found.get_window_extent().width <= room:
+            return found
+    return None
 
 
 def legend_handles(axes: "Axes") -> dict[str, Any]:

@@ -112,11 +112,11 @@ def scatter(
     return axes
 
 
-def bars(axes: "Axes", groups: Mapping[str, Sequence[float]], **style: Any) -> "Axes":
+def bars(axes: "Axes", groups: Mapping[str, Sequence[float | None]], **style: Any) -> "Axes":
     """Draw each group's mean as a bar, its interval as whiskers, single runs as dots beside it.
 
-    Groups without replicates have a place and nothing in it. A logarithmic axis, set before, has no 0 for a
-    bar to begin at: there are markers only.
+    Groups without finite replicates have a place and nothing in it. A logarithmic axis, set before, has no 0
+    for a bar to begin at: there are markers only.
 
     >>> from matplotlib.figure import Figure
     >>> axes = bars(Figure().subplots(), {"SGD": [1.0, 3.0], "Adam": [5.0]})
@@ -124,9 +124,12 @@ def bars(axes: "Axes", groups: Mapping[str, Sequence[float]], **style: Any) -> "
     [2.0, 5.0]
     """
     _, style = _styled(axes, "", False, style)
+    finite = {
+        name: [v for v in values if v is not None and np.isfinite(v)] for name, values in groups.items()
+    }
     points = [
         (float(place), *mean_interval(values), values)
-        for place, values in enumerate(groups.values())
+        for place, values in enumerate(finite.values())
         if values
     ]
     x, mean = [point[0] for point in points], np.array([point[1] for point in points])
@@ -136,7 +139,7 @@ def bars(axes: "Axes", groups: Mapping[str, Sequence[float]], **style: Any) -> "
     whiskers = {"ecolor": style["color"], "capsize": 4, "linewidth": 1.2, "label": INTERVAL}
     axes.errorbar(x, mean, yerr=[mean - low, high - mean], fmt="none", **whiskers)
     _dots(axes, [(x + 0.12, values) for x, *_, values in points], style["color"])
-    axes.plot(x, mean, zorder=3, clip_on=False, **{**style, "linestyle": "none"})
+    axes.plot(x, mean, label="", zorder=3, clip_on=False, **{**style, "linestyle": "none"})
     axes.set_xticks(range(len(groups)), list(groups))
     axes.set_xlim(-0.6, len(groups) - 0.4)
     axes.grid(visible=False, axis="x")

@@ -82,7 +82,7 @@ def finish(figure: "Figure", title: str, notes: Sequence[str] = ()) -> "Figure":
         fit(axes)
     for axes in panels:
         height = axes.get_window_extent().height / figure.dpi
-        axes.set_ylabel(wrapped(axes.get_ylabel(), max(int(height / _LETTER), 12)))
+        axes.set_ylabel(_name(axes.get_ylabel(), max(int(height / _LETTER), 12)))
     handles = [legend_handles(axes) for axes in panels]
     used = [set(found) for found in handles if found]
     is_shared = len(used) < 2 or bool(set.intersection(*used))
@@ -159,6 +159,12 @@ def wrapped(text: str, width: int) -> str:
     return "\n".join(textwrap.wrap(whole, width, break_long_words=False)).replace("\0", " ")
 
 
+def _name(text: str, width: int) -> str:
+    """Return an axis' name in lines of about `width` letters, broken before brackets if need be."""
+    lines = text.replace(" (", "\n(").splitlines() if len(text) > width else [text]
+    return "\n".join(wrapped(line, width) for line in lines)
+
+
 def _shared_legend(figure: "Figure", handles: dict[str, Any]) -> "Legend | None":
     if not any(handles) or list(handles) == [""]:
         return None
@@ -190,7 +196,7 @@ def _write(figure: "Figure", title: str, notes: Sequence[str]) -> tuple[Any, Any
 def _stack(figure: "Figure", texts: tuple[Any, Any], above: "Legend | None", height: float) -> None:
     """Put title, legend, panels of a height in inches and notes above each other, and lay the panels out."""
     width = float(figure.get_size_inches()[0])
-    head, foot = (_inches(figure, text)[1] + _MARGIN for text in texts)
+    head, foot = (_inches(figure, text)[1] + _MARGIN if text.get_text() else _MARGIN / 2 for text in texts)
     top = head + _GAP + (_inches(figure, above)[1] + _GAP if above else 0.0)
     total = top + height + foot + _GAP
     figure.set_size_inches(width, total)

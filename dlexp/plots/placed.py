@@ -17,6 +17,7 @@ FloatArray = npt.NDArray[np.float64]
 
 _AWAY = 3.0  # points between a text and its line
 _OUTSIDE = 1e3  # points covered that one pixel outside the panel is as bad as
+_ROUNDS = 2  # so that the first text gives way to the others too
 _BETWEEN = 60  # obstacles along each piece of a line
 
 
@@ -45,8 +46,11 @@ class PlacedText(Text):
         self.set_clip_on(False)
 
     def draw(self, renderer: Any) -> None:
-        """Find a place, then draw."""
-        self.place()
+        """Find a place for each such text of the panel, before the first is drawn, then draw."""
+        texts = [text for text in getattr(self.axes, "texts", ()) if isinstance(text, PlacedText)]
+        if self is texts[0]:
+            for text in texts * _ROUNDS:
+                text.place()
         super().draw(renderer)
 
     def place(self) -> None:
@@ -62,7 +66,8 @@ class PlacedText(Text):
         if not len(corners):
             return
         drawn = obstacles(axes, self)
-        low, high = corners[:, None] - away / 2, corners[:, None] + size + away / 2
+        near = 0.9 * away  # all but the line itself
+        low, high = corners[:, None] - near, corners[:, None] + size + near
         covered = ((drawn > low) & (drawn < high)).all(axis=2).sum(axis=1)
         beyond = np.maximum(
             np.array([frame.x0, frame.y0]) - corners, corners + size - np.array([frame.x1, frame.y1])
@@ -73,7 +78,10 @@ class PlacedText(Text):
 
 
 def obstacles(axes: "Axes", own: Text | None = None) -> FloatArray:
-    """Return points (n, 2), in pixels, on all lines, dots, bars and texts of a panel, close to each other."""
+    """Return points (n, 2), in pixels, close to each other, on what a panel shows: lines, dots, bars, texts.
+
+    For a text of its own (`own`, which does not count) the legend is in the way too.
+    """
     from matplotlib.patches import Rectangle
 
     points = [np.empty((0, 2))]
@@ -86,12 +94,15 @@ def obstacles(axes: "Axes", own: Text | None = None) -> FloatArray:
     points += [_grid(patch.get_window_extent()) for patch in axes.patches if isinstance(patch, Rectangle)]
     texts = [*axes.texts, *(child for child in axes.artists if isinstance(child, Text))]
     points += [_grid(text.get_window_extent()) for text in texts if text is not own and text.get_text()]
+    found = axes.get_legend()
+    if found is not None and own is not None:
+        points.append(_grid(found.get_window_extent()))
     return np.concatenate(points)
 
 
 def _dense(path: FloatArray) -> FloatArray:
-    shares = np.linspace(0, 1, _BETWEEN)[:, None, None]
-    return (path[:-1] + shares * (path[1:] - path[:-1])).reshape(-1, 2)
+    shares = np.linspace(0, 1, _BETWEEN)[:, None]
+    return (path[:-1, None] + shares * (path[1:] - path[:-1])[:, None]).reshape(-1, 2)
 
 
 def _grid(box: Any) -> FloatArray:

@@ -13,7 +13,7 @@ from dlexp.plots.style import COLOUR_MAP
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FloatArray = npt.NDArray[np.floating]
+Array = npt.NDArray[Any]
 
 LOG_FROM_RATIO = 10.0
 _N_LEVELS = 24
@@ -36,7 +36,7 @@ class Levels:
     (True, 1.0, [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0])
     """
 
-    def __init__(self, planes: Sequence[FloatArray]) -> None:
+    def __init__(self, planes: Sequence[Array]) -> None:
         finite = np.concatenate([array[np.isfinite(array)] for array in planes])
         low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
         self.is_log = low >= 0 and high > LOG_FROM_RATIO * low and bool(len(finite))
@@ -49,9 +49,10 @@ class Levels:
             low, high = low - 0.5 * abs(low) - 1e-9, high + 0.5 * abs(high) + 1e-9
         self.values = np.linspace(low, high, _N_LEVELS)
 
-    def within(self, values: FloatArray) -> FloatArray:
+    def within(self, values: Array) -> Array:
         """Return values with those beyond the levels, or not finite, at the outermost."""
-        return np.clip(np.nan_to_num(values, nan=np.inf), self.values[0], self.values[-1])
+        finite: Array = np.nan_to_num(values, nan=np.inf)
+        return finite.clip(self.values[0], self.values[-1])
 
     @property
     def norm(self) -> Any:
@@ -74,7 +75,7 @@ class Levels:
         return [tick for tick in ticks if self.values[0] <= tick <= self.values[-1]]
 
 
-def surface(axes: Any, at: npt.ArrayLike, values: FloatArray, levels: Levels | None = None) -> Any:
+def surface(axes: Any, at: npt.ArrayLike, values: Array, levels: Levels | None = None) -> Any:
     """Draw values (m, m) over a plane: filled contours, or in axes of three dimensions a surface.
 
     Args:
@@ -109,7 +110,7 @@ def surface(axes: Any, at: npt.ArrayLike, values: FloatArray, levels: Levels | N
     return axes
 
 
-def _in_space(axes: Any, at: FloatArray, values: FloatArray, levels: Levels) -> Any:
+def _in_space(axes: Any, at: Array, values: Array, levels: Levels) -> Any:
     height = np.log10 if levels.is_log else np.asarray
     low, high = height(levels.values[0]), height(levels.values[-1])
     first, second = np.meshgrid(at, at, indexing="ij")
@@ -135,7 +136,7 @@ def _in_space(axes: Any, at: FloatArray, values: FloatArray, levels: Levels) -> 
 
 
 def matrix(
-    axes: "Axes", values: FloatArray, limits: tuple[float, float] | None = None, *, numbers: bool = False
+    axes: "Axes", values: Array, limits: tuple[float, float] | None = None, *, numbers: bool = False
 ) -> "Axes":
     """Draw a matrix (m, k) as it is written, on a colour scale between limits; small ones with their numbers.
 
@@ -176,19 +177,17 @@ def trajectory(axes: Any, points: npt.ArrayLike) -> Any:
     return axes
 
 
-def colour_bar(panels: Sequence[Any], label: str, levels: Levels | None = None) -> Any:
-    """Draw the colour bar that panels share beside them; return its axes.
+def colour_bar(axes: Any, label: str, levels: Levels | None = None, beside: Sequence[Any] = ()) -> Any:
+    """Draw the colour bar of a plane or matrix beside its axes, or beside all that share it; return its axes.
 
     >>> import numpy as np
     >>> from matplotlib.figure import Figure
     >>> axes = matrix(Figure().subplots(), np.eye(2))
-    >>> colour_bar([axes], "kernel").get_ylabel()
+    >>> colour_bar(axes, "kernel").get_ylabel()
     'kernel'
     """
-    mappable = next(
-        drawn for drawn in [*panels[-1].images, *panels[-1].collections] if drawn.get_array() is not None
-    )
-    bar = panels[-1].get_figure(root=True).colorbar(mappable, ax=list(panels), label=label)
+    drawn = next(found for found in [*axes.images, *axes.collections] if found.get_array() is not None)
+    bar = axes.get_figure(root=True).colorbar(drawn, ax=list(beside) or [axes], label=label)
     if levels is not None and levels.is_log:
         bar.ax.set_yticks(levels.ticks, [number_text(tick) for tick in levels.ticks])
         bar.ax.minorticks_off()

@@ -87,7 +87,7 @@ def _without_result(folder: Path, status: str, error: str | None) -> Run:
     return Run(
         status=status,
         run_id=folder.name,
-        identity=match["digest"] if match else None,
+        identity=match["digest"] if match else "",
         seed=seed if isinstance(seed, int) else None,
         config=config,
         overrides=overrides,
@@ -119,9 +119,9 @@ def _without_duplicates(runs: Iterable[Run]) -> list[Run]:
     finished_first = {DONE: 2, FAILED: 1, DIVERGED: 1}
     ordered = sorted(runs, key=lambda run: (finished_first.get(run.status, 0), run.written), reverse=True)
     # A run without a result knows only the first eight digits of its identity, from its folder's name.
-    digests = {run.identity[:8] for run in ordered if run.identity and len(run.identity) > 8}
+    digests = {run.identity[:8] for run in ordered if len(run.identity) > 8}
     for run in ordered:
-        if run.identity is None or (len(run.identity) == 8 and run.identity not in digests):
+        if not run.identity or (len(run.identity) == 8 and run.identity not in digests):
             kept[str(run.folder)] = run
         elif len(run.identity) > 8:
             kept.setdefault(run.identity, run)

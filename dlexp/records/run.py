@@ -52,7 +52,7 @@ class Run:
 
     status: str
     run_id: str
-    identity: str | None = None
+    identity: str = ""
     seed: int | None = None
     config: dict[str, Any] = field(default_factory=dict)
     overrides: list[str] = field(default_factory=list)
@@ -167,7 +167,7 @@ def parse_result(folder: Path) -> Run:
     return Run(
         status=content["status"],
         run_id=folder.name,
-        identity=_text(content.get("identity")),
+        identity=_text(content.get("identity")) or "",
         seed=_whole(content.get("seed")),
         config=content["config"],
         overrides=texts(content.get("overrides")),

@@ -47,7 +47,7 @@ def _statistic(plain: Mapping[str, Any]) -> Statistic:
         raise ClaimError(f"kind={plain['kind']!r} is not allowed: it must be one of {', '.join(KINDS)}.")
     fields = {key: value for key, value in plain.items() if key != "kind"}
     if kind is Value:
-        return _side(fields["of"])
+        return Value(fields["of"]["metric"], fields["of"].get("where") or {})
     if "along" in fields:
         fields["where"] = fields.get("where") or {}
     made: Statistic = kind(**{key: _side(value) if key in _SIDES else value for key, value in fields.items()})

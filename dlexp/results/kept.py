@@ -61,11 +61,22 @@ def _run(path: Path) -> ModuleType:
     return module
 
 
-def installed(name: str) -> tuple[ModuleType, Path] | None:
-    """Return the module and the file of dlexp's own study of a name, None if there is none."""
-    if not name.isidentifier() or importlib.util.find_spec(f"{PACKAGE}.{name}") is None:
+def installed(python: str) -> tuple[ModuleType, Path] | None:
+    """Return the module and the file of a study that comes with dlexp, None if it does not."""
+    package, _, name = python.rpartition(".")
+    if package != PACKAGE or not name.isidentifier() or importlib.util.find_spec(python) is None:
         return None
-    return load_python(f"{PACKAGE}.{name}")
+    return load_python(python)
+
+
+def copy_name(python: str) -> str:
+    """Return the name of a study's Python in a sweep's folder.
+
+    Example:
+        >>> copy_name("dlexp.studies.double_descent"), copy_name("mine/own.py")
+        ('double_descent.py', 'own.py')
+    """
+    return Path(python).name if python.endswith(".py") else f"{python.rpartition('.')[2]}.py"
 
 
 def keep(study: Study, folder: Path, *files: Path) -> None:
@@ -98,12 +109,12 @@ def read_study(folder: Path, *, trust: bool = False) -> Study | None:
         stored = _stored(content)
     except (OSError, ValueError, TypeError, AttributeError):
         return None
-    name = stored.python.removeprefix(f"{PACKAGE}.") or stored.name
-    copy = folder / (f"{name}.py" if not name.endswith(".py") else Path(name).name)
+    python = stored.python or f"{PACKAGE}.{stored.name}"
+    copy = folder / copy_name(python)
     try:
-        found = None if name.endswith(".py") else installed(name)
+        found = installed(python)
         if found is not None:
-            study = study_of(found[0], stored.name, f"{PACKAGE}.{name}")
+            study = study_of(found[0], stored.name, python)
             if not stored.python and study.question != stored.question:  # another study of the same name
                 return stored
             return _as_run(study, stored, *_difference(study, found[1], copy, content))

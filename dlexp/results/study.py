@@ -134,4 +134,6 @@ def _problems(module: ModuleType) -> Iterator[str]:
     if is_sound:
         names = [figure.name for figure in getattr(module, "FIGURES", ())]
         yield from (f"FIGURES: {n} is there twice." for n in dict.fromkeys(names) if names.count(n) > 1)
-        yield from claim_problems(getattr(module, "CLAIMS", ()), names)
+        yield from claim_problems(
+            getattr(module, "CLAIMS", ()), names if hasattr(module, "FIGURES") else None
+        )

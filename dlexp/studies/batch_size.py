@@ -3,8 +3,17 @@
 Seeds are paired: at each seed all batch sizes share data and initial weights.
 """
 
+from typing import TYPE_CHECKING
+
+from dlexp.plots import band, log, scatter, threshold, ticks_at
 from dlexp.results.claims import Claim, at_least, between
 from dlexp.results.statistics import difference, rank_correlation, ratio, value
+from dlexp.results.study import figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from dlexp.results.table import Table
 
 QUESTION = "Do small batches find flatter minima, and do flatter minima generalise better?"
 
@@ -195,3 +204,74 @@ CLAIMS = [
 ]
 
 # figures
+
+
+_MEASURED = {
+    "hessian/lambda_max": "largest Hessian eigenvalue",
+    "train/loss": "training loss",
+    "test/loss": "test loss",
+}
+
+
+@figure(
+    title="Sharpness, training and test loss against batch size: 200 samples, two hidden layers of 50",
+    caption=(
+        "After equally many steps smaller batches end flatter and with a smaller test loss, at the same "
+        "training loss. After equally many epochs large batches have hardly been trained: low curvature, "
+        "but no minimum."
+    ),
+    panels=(1, 3),
+)
+def batch_size(axes: "list[Axes]", table: "Table") -> None:
+    """Three measures against the batch size, for equal steps and for equal epochs."""
+    log(axes[1])
+    for panel, (metric, name) in zip(axes, _MEASURED.items(), strict=True):
+        log(panel, "x")
+        for arm, label in {"equal_steps": "4000 steps each", "equal_epochs": "80 epochs each"}.items():
+            band(panel, table.select(arm=arm).group("data.batch_size", metric), label)
+        ticks_at(panel, [4, 10, 50, 200])
+        panel.set(xlabel="batch size", ylabel=name)
+    threshold(axes[0], "edge of stability", y=40)
+    for panel in axes[1:]:
+        threshold(panel, "noise variance", y=0.04)
+
+
+@figure(
+    title="Sharpness, training and test loss against batch size: 1000 samples, one hidden layer of 30",
+    caption=(
+        "Here, too, smaller batches end flatter, but with a larger training loss and no smaller test loss."
+    ),
+    panels=(1, 3),
+)
+def counter_example(axes: "list[Axes]", table: "Table") -> None:
+    """The same three measures where flatness does not go with a smaller test loss."""
+    for panel, (metric, name) in zip(axes, _MEASURED.items(), strict=True):
+        log(panel, "x")
+        band(panel, table.select(arm="counter_example").group("data.batch_size", metric))
+        ticks_at(panel, [8, 32, 1000])
+        panel.set(xlabel="batch size", ylabel=name)
+    threshold(axes[0], "edge of stability", y=20)
+
+
+@figure(
+    title="Test loss against sharpness, one point a network",
+    caption=(
+        "Left: the flatter the minimum, the smaller the test loss at each seed. Right: not so in the "
+        "counter-example."
+    ),
+    panels=2,
+)
+def flatness_and_test_loss(axes: "list[Axes]", table: "Table") -> None:
+    """Each network's test loss against its largest Hessian eigenvalue, by batch size."""
+    panels = {
+        "equal_steps": ("equal steps, 200 samples", (200, 50, 10, 4)),
+        "counter_example": ("counter-example, 1000 samples", (1000, 32, 8)),
+    }
+    for panel, (arm, (title, sizes)) in zip(axes, panels.items(), strict=True):
+        for size in sizes:
+            runs = table.select({"data.batch_size": size}, arm=arm).done
+            scatter(panel, runs.column("hessian/lambda_max"), runs.column("test/loss"), f"batch {size}")
+        panel.set(title=title, xlabel="largest Hessian eigenvalue", ylabel="test loss")
+
+
+FIGURES = [batch_size, counter_example, flatness_and_test_loss]

@@ -4,8 +4,17 @@ matrices?
 Searches for points where the gradient vanishes start along Adam runs, moved by noise (Dauphin et al. 2014).
 """
 
+from typing import TYPE_CHECKING
+
+from dlexp.plots import closed_form, log, paths, ramp, scatter, ticks_at
 from dlexp.results.claims import Claim, at_least, at_most, between
 from dlexp.results.statistics import ratio, value
+from dlexp.results.study import figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from dlexp.results.table import Table
 
 QUESTION = (
     "Are critical points of high loss saddles with many descent directions, and are their signs "
@@ -122,3 +131,54 @@ CLAIMS = [
 ]
 
 # figures
+
+
+@figure(
+    title="Loss against index of critical points",
+    caption=(
+        "The distinct critical points that 40 searches of each run found, a colour a run. The index is "
+        "the number of negative eigenvalues of the objective's Hessian, of 17; the loss is the mean "
+        "squared error without weight decay."
+    ),
+    panels=2,
+)
+def index_and_loss(axes: "list[Axes]", table: "Table") -> None:
+    """Every critical point's loss against its index, run by run."""
+    axes[1].sharex(axes[0])
+    axes[1].sharey(axes[0])
+    titles = {"weight_decay": "weight decay 0.001", "no_weight_decay": "no weight decay, all degenerate"}
+    for panel, (arm, title) in zip(axes, titles.items(), strict=True):
+        runs = table.select(arm=arm).paths("critical_points/loss", "critical_points/index")
+        for index, loss in runs:
+            scatter(panel, index, loss)
+        for line, colour in zip(panel.lines, ramp(len(runs)), strict=True):
+            line.set(color=colour, markersize=4)
+        ticks_at(panel, [int(i) for index, _ in runs for i in index])
+        panel.set(title=title, xlabel="index (negative eigenvalues)", ylabel="training loss")
+
+
+@figure(
+    title="How often a symmetric random matrix is positive definite",
+    caption=(
+        "Share of 500 000 matrices of the Gaussian orthogonal ensemble a seed, beside what independent "
+        "signs of the eigenvalues would give."
+    ),
+)
+def random_matrices(axes: "Axes", table: "Table") -> None:
+    """The share of positive definite matrices against their dimension."""
+    runs = table.select(arm="weight_decay")
+    log(axes, "y")
+    paths(
+        axes,
+        runs.paths("critical_points/goe_positive_definite", "critical_points/dimensions"),
+        "random matrices (GOE)",
+    )
+    for dimensions, share in runs.paths("critical_points/independent_signs", "critical_points/dimensions")[
+        :1
+    ]:
+        closed_form(axes, dimensions, share, "independent signs, $2^{-d}$")
+        ticks_at(axes, dimensions)
+    axes.set(xlabel="dimension $d$", ylabel="share of positive definite matrices")
+
+
+FIGURES = [index_and_loss, random_matrices]

@@ -5,8 +5,17 @@ Networks of 22 width + 1 parameters, trained until they interpolate (training lo
 steps.
 """
 
+from typing import TYPE_CHECKING
+
+from dlexp.plots import band, crossing, log, threshold, ticks_at
 from dlexp.results.claims import Claim, at_least, at_most, between
 from dlexp.results.statistics import difference, peak, ratio, value
+from dlexp.results.study import figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from dlexp.results.table import Table
 
 QUESTION = "Does the test loss peak where a network has as many parameters as samples, and fall again beyond?"
 
@@ -162,3 +171,76 @@ CLAIMS = [
 ]
 
 # figures
+
+
+@figure(
+    title="Test loss against width, and where parameters equal samples",
+    caption=(
+        "Left: with noisy targets the test loss peaks where parameters equal samples (dotted), for 100 "
+        "and for 200 samples. Right: neither without noise nor when training stops after 200 steps."
+    ),
+    panels=2,
+)
+def double_descent(axes: "list[Axes]", table: "Table") -> None:
+    """The peak at the interpolation threshold beside its controls, on one scale."""
+    left, right = axes
+    right.sharey(left)
+    for panel in axes:
+        log(panel, "x")
+    for arm, samples in {"width": 100, "more_samples": 200}.items():
+        runs = table.select(arm=arm)
+        band(left, runs.group("model.width", "test/loss"), f"{samples} samples")
+        colour = left.lines[-1].get_color()
+        label = "parameters = samples" if samples == 100 else ""
+        crossing(left, runs.group("model.width", "model/parameters"), samples, label, color=colour)
+    threshold(left, "noise of the test targets", y=0.25)
+    width = table.select(arm="width")
+    band(right, width.group("model.width", "test/loss"), "100 samples")
+    for arm, label in {"stopped_early": "stopped after 200 steps", "no_noise": "no noise"}.items():
+        band(right, table.select(arm=arm).group("model.width", "test/loss"), label, control=True)
+    crossing(right, width.group("model.width", "model/parameters"), 100, "parameters = samples")
+    for panel, title in zip(axes, ("trained until it interpolates", "controls, 100 samples"), strict=True):
+        ticks_at(panel, [1, 2, 5, 12, 25, 75, 300])
+        panel.set(title=title, xlabel="width (hidden units)", ylabel="test loss")
+
+
+@figure(
+    title="Test loss against samples (221 parameters) and against training steps (551 parameters)",
+    caption=(
+        "Left: near the threshold more samples make the test loss worse. Right: each point is a training "
+        "run of its own length; the loss falls, rises while the noise is fitted, and stays there."
+    ),
+    panels=2,
+)
+def samples_and_steps(axes: "list[Axes]", table: "Table") -> None:
+    """The same peak along the number of samples and along the number of steps."""
+    left, right = axes
+    for panel in axes:
+        log(panel, "x")
+    samples = table.select(arm="samples").group("data.n_train", "test/loss")
+    band(left, samples)
+    threshold(left, "parameters = samples", x=221)
+    steps = table.select(arm="steps").group("trainer.max_steps", "test/loss")
+    band(right, steps)
+    ticks_at(right, [x for x, *_ in steps])
+    ticks_at(left, [x for x, *_ in samples])
+    left.set(title="width 10", xlabel="training samples", ylabel="test loss")
+    right.set(title="width 25", xlabel="training steps", ylabel="test loss")
+
+
+@figure(
+    title="Test loss on the notebook's target, sin x₀ + cos x₁ + noise 0.3",
+    caption="The same sweep on the notebook's target and 10 inputs.",
+)
+def notebook_teacher(axes: "Axes", table: "Table") -> None:
+    """The sweep over widths on the target that the project grew from."""
+    log(axes)
+    runs = table.select(arm="notebook_teacher")
+    points = runs.group("model.width", "test/loss")
+    band(axes, points)
+    crossing(axes, runs.group("model.width", "model/parameters"), 100, "parameters = samples")
+    ticks_at(axes, [x for x, *_ in points])
+    axes.set(xlabel="width (hidden units)", ylabel="test loss")
+
+
+FIGURES = [double_descent, samples_and_steps, notebook_teacher]

@@ -5,8 +5,17 @@ Does gradient descent sharpen the loss until lambda_max = 2 / lr, and stay there
 seed all learning rates share data and initial weights.
 """
 
+from typing import TYPE_CHECKING
+
+from dlexp.plots import band, log, paths, threshold, ticks_at
 from dlexp.results.claims import Claim, at_most, between
 from dlexp.results.statistics import slope, value
+from dlexp.results.study import figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from dlexp.results.table import Table
 
 QUESTION = (
     "Does gradient descent sharpen the loss until the largest eigenvalue of its Hessian is 2 / lr, "
@@ -144,3 +153,44 @@ CLAIMS = [
 ]
 
 # figures
+
+
+@figure(
+    title="Curvature of the training loss under gradient descent",
+    caption=(
+        "Largest eigenvalue of the Hessian over the steps. The horizontal lines are the edges of "
+        "stability, 2 / learning rate; that of the control is 100."
+    ),
+    panels=2,
+)
+def edge_of_stability(axes: "list[Axes]", table: "Table") -> None:
+    """The largest eigenvalue rises to the edge of each learning rate and stays there."""
+    for panel, (arm, title) in zip(axes, {"relu": "ReLU", "tanh": "tanh"}.items(), strict=True):
+        for rate in (0.1, 0.2, 0.4):
+            runs = table.select({"optimizer.lr": rate}, arm=arm).histories("hessian/lambda_max")
+            paths(panel, runs, f"learning rate {rate}")
+            threshold(panel, f"2 / {rate}", y=2 / rate, color=panel.lines[-1].get_color())
+        control = table.select({"optimizer.lr": 0.02}, arm=arm).histories("hessian/lambda_max")
+        paths(panel, control, "learning rate 0.02", control=True)
+        panel.set(title=title, xlabel="optimizer step", ylabel="largest Hessian eigenvalue")
+
+
+@figure(
+    title="Where gradient descent ends, relative to the edge of stability",
+    caption=(
+        "Learning rate times the largest eigenvalue over 2, mean of the last 10 measurements; at 1 "
+        "gradient descent on a quadratic would become unstable."
+    ),
+)
+def curvature_and_learning_rate(axes: "Axes", table: "Table") -> None:
+    """The sharpness at the end in units of the edge, against the learning rate."""
+    log(axes, "x")
+    for arm, label in {"relu": "ReLU", "tanh": "tanh"}.items():
+        points = table.select(arm=arm).group("optimizer.lr", "sharpness/relative_to_edge_late_mean")
+        band(axes, points, label)
+    ticks_at(axes, [0.02, 0.1, 0.2, 0.4])
+    threshold(axes, "edge of stability", y=1)
+    axes.set(xlabel="learning rate", ylabel="largest eigenvalue / edge")
+
+
+FIGURES = [edge_of_stability, curvature_and_learning_rate]

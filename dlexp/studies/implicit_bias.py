@@ -3,8 +3,17 @@
 Of all weights that fit 40 samples with 100 inputs exactly, which does training find: those of least norm?
 """
 
+from typing import TYPE_CHECKING
+
+from dlexp.plots import bars, log, paths, threshold
 from dlexp.results.claims import Claim, at_least, at_most, between
 from dlexp.results.statistics import ratio, value
+from dlexp.results.study import figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from dlexp.results.table import Table
 
 QUESTION = "Of all weights that fit the samples exactly, which does training find - those of least norm?"
 
@@ -106,3 +115,53 @@ CLAIMS = [
 ]
 
 # figures
+
+
+@figure(
+    title="Distance to the interpolating weights of least norm",
+    caption=(
+        "From zero, gradient descent and SGD reach the solution of least norm to the last digit; from a "
+        "random start the part that no sample sees stays, and Adam leaves the span of the samples."
+    ),
+)
+def implicit_bias(axes: "Axes", table: "Table") -> None:
+    """The relative distance to the solution of least norm over the steps, down to rounding."""
+    log(axes)
+    arms = {
+        "gradient_descent": "gradient descent",
+        "sgd": "SGD, batch 8",
+        "adam": "Adam, rate 0.01",
+        "adam_slow": "Adam, rate 0.001",
+    }
+    for arm, label in arms.items():
+        paths(axes, table.select(arm=arm).histories("min_norm/relative_distance"), label)
+    random = table.select(arm="random_start").histories("min_norm/relative_distance")
+    paths(axes, random, "gradient descent, random start", control=True)
+    threshold(axes, "float64's rounding", y=2**-53)
+    axes.set(xlabel="optimizer step", ylabel="distance / least norm", ylim=(1e-17, 10))
+
+
+@figure(
+    title="Where training ends",
+    caption=(
+        "All of these fit the training set exactly; only those from zero by gradient steps have the least"
+        " norm, and they have the smallest test loss."
+    ),
+    panels=2,
+)
+def test_loss(axes: "list[Axes]", table: "Table") -> None:
+    """The norm and the test loss that each way of training ends with."""
+    arms = {
+        "gradient_descent": "gradient\ndescent",
+        "sgd": "SGD",
+        "random_start": "random\nstart",
+        "adam": "Adam\n0.01",
+        "adam_slow": "Adam\n0.001",
+    }
+    names = {"min_norm/norm_ratio": "norm / least norm", "test/loss": "test loss"}
+    for panel, (metric, name) in zip(axes, names.items(), strict=True):
+        bars(panel, {label: table.select(arm=arm).done.column(metric) for arm, label in arms.items()})
+        panel.set(ylabel=name)
+
+
+FIGURES = [implicit_bias, test_loss]

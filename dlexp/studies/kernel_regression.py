@@ -5,8 +5,17 @@ The closed form: f_t = f_0 - K(x, X) K^-1 (I - (I - lr K / n)^t) (f_0 - y), by g
 MSE.
 """
 
+from typing import TYPE_CHECKING
+
+from dlexp.plots import band, diagonal, law, log, paths, ramp, scatter, ticks_at
 from dlexp.results.claims import Claim, at_least, at_most, between
 from dlexp.results.statistics import difference, slope, value
+from dlexp.results.study import figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from dlexp.results.table import Table
 
 QUESTION = (
     "Does a wide network predict what its linearisation predicts, at every step, and is that kernel "
@@ -123,3 +132,65 @@ CLAIMS = [
 ]
 
 # figures
+
+
+_WIDTHS = (16, 64, 256, 1024)
+
+
+@figure(
+    title="Distance of a network's predictions to those of its linearisation",
+    caption=(
+        "Relative distance at 100 test inputs, over the steps of gradient descent, to the network "
+        "linearised at initialisation."
+    ),
+    panels=2,
+)
+def distance_over_steps(axes: "list[Axes]", table: "Table") -> None:
+    """The distance to the linearised network over the steps, the smaller the wider the network."""
+    for panel, (arm, title) in zip(axes, {"relu": "ReLU", "erf": "erf"}.items(), strict=True):
+        log(panel)
+        for width, colour in zip(_WIDTHS, ramp(len(_WIDTHS)), strict=True):
+            runs = table.select({"model.width": width}, arm=arm).histories("ntk/linearized_gap")
+            paths(panel, runs, f"width {width}", color=colour)
+        panel.set(title=title, xlabel="optimizer step", ylabel="relative distance")
+
+
+@figure(
+    title="What a converged ReLU network predicts, against width",
+    caption=(
+        "Relative distance at 100 test inputs after 1000 steps: to the kernel interpolation that the "
+        "linearised network tends to, and to kernel regression, which leaves the initial function $f_0$ "
+        "out."
+    ),
+)
+def distance_at_convergence(axes: "Axes", table: "Table") -> None:
+    """Two kernel predictors, of which the one that starts at the network's own function is met."""
+    log(axes)
+    runs = table.select(arm="converged")
+    band(axes, runs.group("model.width", "ntk/kernel_regression_gap"), "kernel regression, without $f_0$")
+    points = runs.group("model.width", "ntk/interpolation_gap")
+    band(axes, points, "kernel interpolation from $f_0$")
+    law(axes, -0.5, points)
+    ticks_at(axes, [x for x, *_ in points])
+    axes.set(xlabel="width (hidden units)", ylabel="relative distance")
+
+
+@figure(
+    title="Test predictions after 1000 steps, network against linearised network",
+    caption="Each point is one of 100 test inputs of a seed; on the diagonal both predict the same.",
+    size=(5.4, 4.2),
+)
+def predictions(axes: "Axes", table: "Table") -> None:
+    """Predictions of the narrowest and the widest network against those of their linearisations."""
+    for width in (16, 1024):
+        runs = table.select({"model.width": width}, arm="converged")
+        x, y = (
+            [value for array in runs.arrays(f"ntk/{which}_predictions").values() for value in array.ravel()]
+            for which in ("linearized", "network")
+        )
+        scatter(axes, x, y, f"width {width}", markersize=4)
+    diagonal(axes)
+    axes.set(xlabel="linearised network's prediction", ylabel="network's prediction")
+
+
+FIGURES = [distance_over_steps, distance_at_convergence, predictions]

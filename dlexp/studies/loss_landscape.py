@@ -4,8 +4,18 @@ own?
 Five inputs, one hidden layer of 20 units, full-batch Adam, no noise; 1-D, 2-D and 3-D, and the way there.
 """
 
+from typing import TYPE_CHECKING
+
+from dlexp.plots import Levels, bars, colour_bar, log, paths, surface
+from dlexp.plots import trajectory as draw_trajectory
 from dlexp.results.claims import Claim, at_least, at_most, between
 from dlexp.results.statistics import difference, ratio, value
+from dlexp.results.study import figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from dlexp.results.table import Table
 
 QUESTION = (
     "What does the training loss look like around a trained network, and what of the picture is the "
@@ -136,3 +146,82 @@ CLAIMS = [
 ]
 
 # figures
+
+
+@figure(
+    title="Training loss on a random plane through the network",
+    caption=(
+        "The plane of two filter-normalised random directions, of the first seed; its centre is the "
+        "network. Left at the start, right trained, on one colour scale."
+    ),
+    panels=2,
+)
+def loss_landscape(axes: "list[Axes]", table: "Table") -> None:
+    """The loss around the network before and after training."""
+    runs = table.select(arm="random")
+    names = {"at the start": "landscape/plane_losses_initial", "trained": "landscape/plane_losses"}
+    planes = [runs.paths(name, "landscape/plane_coordinates", row=())[:1] for name in names.values()]
+    levels = Levels([values for plane in planes for _, values in plane])
+    for panel, plane, title in zip(axes, planes, names, strict=True):
+        for at, values in plane:
+            surface(panel, at, values, levels)
+        panel.set(title=title, xlabel="first direction", ylabel="second direction")
+    if planes[-1]:
+        colour_bar(axes[-1], "training loss", levels, axes)
+
+
+@figure(
+    title="Training loss on random lines through the network",
+    caption=(
+        "One filter-normalised direction for each seed (faint), their mean and interval. Distance 1 is as"
+        " far as the weights are long."
+    ),
+)
+def lines(axes: "Axes", table: "Table") -> None:
+    """The loss along random directions before and after training."""
+    log(axes, "y")
+    runs = table.select(arm="random")
+    for row, label in {0: "at the start", -1: "trained"}.items():
+        paths(axes, runs.paths("landscape/line_losses", "landscape/line_coordinates", (row, 0)), label)
+    axes.set(xlabel="distance along the direction", ylabel="training loss")
+
+
+@figure(
+    title="The trajectory of training, on the plane of its first two principal components",
+    caption=(
+        "The network every 50 steps, of the first seed. Components of a random walk would already explain"
+        " 61 % and 15 % of its variance; those of the trajectory explain more."
+    ),
+    size=(5.4, 4.2),
+)
+def trajectory(axes: "Axes", table: "Table") -> None:
+    """The path of the weights over the loss, seen along the directions in which they move most."""
+    runs = table.select(arm="trajectory")
+    for at, values in runs.paths("landscape/plane_losses", "landscape/plane_coordinates", ())[:1]:
+        levels = Levels([values])
+        surface(axes, at, values, levels)
+        colour_bar(axes, "training loss", levels)
+    for points in list(runs.arrays("landscape/trajectory").values())[:1]:
+        draw_trajectory(axes, points)
+    axes.set(xlabel="first component", ylabel="second component")
+
+
+@figure(
+    title="Change of the surface when layers are rescaled by 10",
+    caption=(
+        "The same function with the first layer times 10 and the second over 10. Along Gaussian "
+        "directions the surface changes by many times its maximum, along filter-normalised ones by "
+        "rounding error."
+    ),
+)
+def rescaling(axes: "Axes", table: "Table") -> None:
+    """How much the picture of one function depends on how its weights are written."""
+    log(axes, "y")
+    runs = table.select(arm="random").done
+    metrics = {"Gaussian directions": "raw", "filter-normalised": "filter"}
+    changes = {label: runs.column(f"landscape/rescaling_change_{name}") for label, name in metrics.items()}
+    bars(axes, changes)
+    axes.set(ylabel="largest change / highest loss", ylim=(1e-8, 100))
+
+
+FIGURES = [loss_landscape, lines, trajectory, rescaling]

@@ -4,8 +4,17 @@ weights?
 Pruned by magnitude layer by layer (the readout at half the rate, biases kept), rewound to initialisation.
 """
 
+from typing import TYPE_CHECKING
+
+from dlexp.plots import log, paths, threshold
 from dlexp.results.claims import Claim, at_least, at_most, between
 from dlexp.results.statistics import difference, ratio, value
+from dlexp.results.study import figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from dlexp.results.table import Table
 
 QUESTION = (
     "Does a network hold a sparse subnetwork that trains as well as the whole, and does it need its "
@@ -161,3 +170,35 @@ CLAIMS = [
 ]
 
 # figures
+
+
+@figure(
+    title="Lottery tickets: test error and loss against the share of weights kept",
+    caption=(
+        "Left: digits, 64-75-75-10. Right: sin(x0 + x1 + x2) in 20 dimensions, 20-50-50-1. From left to "
+        "right more weights are kept; the rightmost point is the dense network, which all share."
+    ),
+    panels=2,
+)
+def lottery_ticket(axes: "list[Axes]", table: "Table") -> None:
+    """The ticket and its controls, pruned round by round."""
+    controls = {
+        "none": "ticket",
+        "reinitialize": "ticket's mask, other initial weights",
+        "random_signs": "ticket's mask, random signs",
+        "random": "random mask",
+    }
+    panels = {
+        "digits": ("digits", "pruning/test_error", "test error"),
+        "regression": ("sin(x₀ + x₁ + x₂)", "pruning/test_loss", "test loss"),
+    }
+    for panel, (arm, (title, name, label)) in zip(axes, panels.items(), strict=True):
+        log(panel)
+        for control, legend in controls.items():
+            runs = table.select({"callbacks.pruning.control": control}, arm=arm)
+            paths(panel, runs.paths(name, "pruning/density"), legend, control=control == "random")
+        panel.set(title=title, xlabel="share of weights kept", ylabel=label)
+    threshold(axes[1], "noise of the test targets", y=0.04)
+
+
+FIGURES = [lottery_ticket]

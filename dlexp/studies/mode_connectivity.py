@@ -4,8 +4,17 @@ valley?
 Each job trains its network and a twin: from another initialisation, or split off with another batch order.
 """
 
+from typing import TYPE_CHECKING
+
+from dlexp.plots import band, closed_form, log, paths, ticks_at
 from dlexp.results.claims import Claim, at_least, at_most, between
 from dlexp.results.statistics import rank_correlation, ratio, slope, value
+from dlexp.results.study import figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from dlexp.results.table import Table
 
 QUESTION = (
     "Are independently trained networks joined by paths of low loss, and when does training settle "
@@ -194,9 +203,65 @@ CLAIMS = [
         source="control; convexity",
         statistic=value("barrier/linear", {"arm": "convex"}),
         region=at_most(1e-06),
-        figure="paths",
+        figure="along_paths",
         scope="The same measurement on a convex loss, exact up to rounding in float32.",
     ),
 ]
 
 # figures
+
+
+_PATHS = {"linear": "straight line", "matched": "line, units matched", "curve": "Bezier curve"}
+
+
+@figure(
+    title="Barriers of the training loss between two trained networks",
+    caption=(
+        "Left: between independently trained networks the straight line has a high barrier at every "
+        "width; matching the hidden units lowers it, the more the wider, and a trained curve has next to "
+        "none. Right: twins that share the first epochs; the later they split, the lower the barrier "
+        "between them at the end."
+    ),
+    panels=2,
+)
+def mode_connectivity(axes: "list[Axes]", table: "Table") -> None:
+    """Barriers against the width, and against the step at which twins split."""
+    left, right = axes
+    right.sharey(left)
+    log(left)
+    log(right, "y")
+    width, twins = table.select(arm="width"), table.select(arm="instability")
+    for name, label in _PATHS.items():
+        band(left, width.group("model.width", f"barrier/{name}"), label)
+    band(right, twins.group("callbacks.barrier.split_step", "barrier/linear_mean_end"), _PATHS["linear"])
+    for panel, runs, key in ((left, width, "model.width"), (right, twins, "callbacks.barrier.split_step")):
+        points = runs.group(key, "train/loss")
+        closed_form(panel, [x for x, *_ in points], [mean for _, mean, *_ in points], "loss of the networks")
+        ticks_at(panel, [x for x, *_ in points])
+        panel.set(ylabel="barrier of the training loss")
+    left.set(title="independently trained", xlabel="width (hidden units)")
+    right.set(title="split off on the way (width 50)", xlabel="step of the split (20 steps an epoch)")
+
+
+@figure(
+    title="Training loss along paths between two trained networks",
+    caption=(
+        "From the network (0) to its twin (1). The Bezier curve stays low where the straight line does "
+        "not; between two linear models, the convex control, there is no barrier."
+    ),
+    panels=2,
+)
+def along_paths(axes: "list[Axes]", table: "Table") -> None:
+    """The loss along three paths for a narrow and a wide network."""
+    axes[1].sharey(axes[0])
+    for panel, width in zip(axes, (16, 256), strict=True):
+        log(panel, "y")
+        runs = table.select({"model.width": width}, arm="width")
+        for name, label in _PATHS.items():
+            paths(panel, runs.paths(f"barrier/{name}_losses", "barrier/positions"), label)
+        convex = table.select(arm="convex").paths("barrier/linear_losses", "barrier/positions")
+        paths(panel, convex, "linear model, straight line", control=True)
+        panel.set(title=f"width {width}", xlabel="position on the path", ylabel="training loss")
+
+
+FIGURES = [mode_connectivity, along_paths]

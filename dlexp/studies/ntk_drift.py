@@ -4,8 +4,17 @@ width kernel?
 Seeds draw data and initial weights; at each seed all widths share the data.
 """
 
+from typing import TYPE_CHECKING
+
+from dlexp.plots import band, law, log, ticks_at
 from dlexp.results.claims import Claim, at_most, between
 from dlexp.results.statistics import ratio, slope, value
+from dlexp.results.study import figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from dlexp.results.table import Table
 
 QUESTION = (
     "Does the tangent kernel of a wide network stay what it is at initialisation, and is that the "
@@ -186,3 +195,57 @@ CLAIMS = [
 ]
 
 # figures
+
+
+_NETWORKS = {"relu": "ReLU", "erf": "erf"}
+
+
+@figure(
+    title="Relative change over training, against width",
+    caption=(
+        "Change of the tangent kernel (Frobenius) and of all weights between initialisation and step 200,"
+        " relative to their initial norms."
+    ),
+    panels=2,
+)
+def ntk_drift(axes: "list[Axes]", table: "Table") -> None:
+    """The kernel and the weights move less the wider the network, but for the standard parametrisation."""
+    panels = {"ntk/drift": ("tangent kernel", -1, "erf"), "ntk/parameter_drift": ("weights", -0.5, "relu")}
+    for panel, (metric, (title, exponent, through)) in zip(axes, panels.items(), strict=True):
+        log(panel)
+        for arm, label in _NETWORKS.items():
+            band(panel, table.select(arm=arm).group("model.width", metric), label)
+        standard = table.select(arm="standard").group("model.width", metric)
+        band(panel, standard, "ReLU, standard parametrisation", control=True)
+        points = table.select(arm=through).group("model.width", metric)
+        law(panel, exponent, points)
+        ticks_at(panel, [x for x, *_ in points])
+        panel.set(title=title, xlabel="width (hidden units)", ylabel="relative change")
+
+
+@figure(
+    title="Distance to the limit of infinite width",
+    caption=(
+        "Left, the initial kernel of one draw of the weights against the closed form. Right, predictions "
+        "on test inputs after 200 steps against those of the network linearised at initialisation."
+    ),
+    panels=2,
+)
+def infinite_width(axes: "list[Axes]", table: "Table") -> None:
+    """Both distances fall as the square root of the width."""
+    panels = {
+        "ntk/infinite_distance": "kernel at initialisation",
+        "ntk/linearized_gap": "predictions after training",
+    }
+    for panel, (metric, title) in zip(axes, panels.items(), strict=True):
+        log(panel)
+        for arm, label in _NETWORKS.items():
+            points = table.select(arm=arm).group("model.width", metric)
+            band(panel, points, label)
+            if arm == "relu":
+                law(panel, -0.5, points)
+            ticks_at(panel, [x for x, *_ in points])
+        panel.set(title=title, xlabel="width (hidden units)", ylabel="relative distance")
+
+
+FIGURES = [ntk_drift, infinite_width]

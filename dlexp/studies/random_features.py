@@ -4,8 +4,18 @@ give its value?
 Does the test loss of least squares peak where the features equal the samples, as the closed forms say?
 """
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dlexp.plots import band, closed_form, log, threshold, ticks_at
 from dlexp.results.claims import Claim, at_most, between, exactly
 from dlexp.results.statistics import peak, ratio, value
+from dlexp.results.study import figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from dlexp.results.table import Table
 
 QUESTION = (
     "Does the test loss of least squares peak where the features equal the samples, and do the "
@@ -137,3 +147,81 @@ CLAIMS = [
 ]
 
 # figures
+
+
+_SAMPLES, _NOISE = 200, 0.5
+
+
+def _limit(axes: "Axes", input_dim: int, counts: Sequence[int]) -> None:
+    """Draw the limit of proportional sizes against the number of random features."""
+    from dlexp.measures.risk import random_feature_risk  # torch comes with it: only when this is drawn
+
+    risks = [random_feature_risk(_SAMPLES, n, input_dim, noise_std=_NOISE) for n in counts]
+    closed_form(axes, counts, risks, "formula")
+
+
+def _exact(axes: "Axes", counts: Sequence[int], teacher_dim: int) -> None:
+    """Draw the exact risk of least squares on the first of the teacher's inputs, its mean over teachers."""
+    from dlexp.measures.risk import isotropic_risk
+
+    risks = [
+        isotropic_risk(
+            _SAMPLES,
+            n,
+            signal_inside=n / teacher_dim,
+            signal_outside=1 - n / teacher_dim,
+            noise_std=_NOISE,
+        )
+        for n in counts
+    ]
+    closed_form(axes, counts, risks, "formula")
+
+
+@figure(
+    title="Test loss against the number of random features",
+    caption=(
+        "Least squares on ReLU random features of 200 samples in 20 dimensions, noise 0.5: of least norm,"
+        " and with a ridge penalty. In black the formula for the limit of proportional sizes, infinite at"
+        " the vertical line."
+    ),
+)
+def random_features(axes: "Axes", table: "Table") -> None:
+    """The peak where features equal samples, and none with a ridge penalty."""
+    log(axes)
+    band(axes, table.select(arm="width").group("model.width", "test/loss"), "least norm")
+    ridge = table.select(arm="ridge").group("model.width", "test/loss")
+    band(axes, ridge, "ridge 0.01", control=True)
+    _limit(axes, 20, range(20, 4001))
+    threshold(axes, "features = samples", x=_SAMPLES)
+    ticks_at(axes, [20, 80, 200, 400, 1000, 4000])
+    axes.set(xlabel="random features", ylabel="test loss")
+
+
+@figure(
+    title="Measured and closed-form risk",
+    caption=(
+        "Least squares of least norm on 200 samples, noise 0.5. Left: random features of 100 inputs, "
+        "where the limit of proportional sizes is near. Right: on the inputs themselves, where the risk "
+        "is known exactly. Both are infinite at the vertical line, where nothing is measured."
+    ),
+    panels=2,
+)
+def closed_forms(axes: "list[Axes]", table: "Table") -> None:
+    """Two problems whose risk theory gives, on both sides of the peak."""
+    left, right = axes
+    for panel, arm, key in ((left, "limit", "model.width"), (right, "isotropic", "data.input_dim")):
+        log(panel)
+        points = table.select(arm=arm).group(key, "test/loss")
+        for side in ([p for p in points if p.x < _SAMPLES], [p for p in points if p.x > _SAMPLES]):
+            band(panel, side, "measured")
+        ticks_at(panel, [x for x, *_ in points])
+        panel.set(ylabel="test loss")
+    _limit(left, 100, range(50, 601))
+    _exact(right, range(50, 601), 600)
+    threshold(left, "features = samples", x=_SAMPLES)
+    threshold(right, "inputs = samples", x=_SAMPLES)
+    left.set(title="ReLU random features of 100 inputs", xlabel="random features")
+    right.set(title="isotropic inputs", xlabel="inputs seen, of 600")
+
+
+FIGURES = [random_features, closed_forms]

@@ -1,7 +1,16 @@
 """What do the layers of a trained network represent that those of an untrained one do not?"""
 
+from typing import TYPE_CHECKING
+
+from dlexp.plots import paths, threshold, ticks_at
 from dlexp.results.claims import Claim, at_least, at_most, between
 from dlexp.results.statistics import difference, ratio, value
+from dlexp.results.study import figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from dlexp.results.table import Table
 
 QUESTION = "What do the layers of a trained network represent that those of an untrained one do not?"
 
@@ -150,3 +159,53 @@ CLAIMS = [
 ]
 
 # figures
+
+
+def _by_layer(axes: "Axes", table: "Table", task: str, name: str) -> None:
+    """Draw a measure of each layer of the trained networks and of the untrained ones."""
+    for state in ("trained", "untrained"):
+        runs = table.select(arm=f"{task}_{state}").paths(f"geometry/{name}", "geometry/layers")
+        paths(axes, runs, state, control=state == "untrained")
+        ticks_at(axes, [layer for layers, _ in runs for layer in layers])
+    axes.set(xlabel="layer (0 is the input)")
+
+
+@figure(
+    title="Error of a linear probe on each layer",
+    caption=(
+        "Layer 0 is the input, layer k the output of the k-th activation. Parity (left) is hidden from "
+        "any linear map of the input; training makes it linear within two layers. For 17 Gaussian classes"
+        " (right) the input is as good as any layer."
+    ),
+    panels=2,
+)
+def probes(axes: "list[Axes]", table: "Table") -> None:
+    """Where in the network the classes can be told apart by a linear map."""
+    titles = {"parity": "parity of three signs", "classes": "17 Gaussian classes"}
+    for panel, (task, title) in zip(axes, titles.items(), strict=True):
+        _by_layer(panel, table, task, "probe_error")
+        panel.set(title=title, ylabel="test error of a linear probe")
+    threshold(axes[0], "chance", y=0.5)
+
+
+@figure(
+    title="Dimensions of each layer on parity, and its similarity to the initial layer",
+    caption=(
+        "Left: principal components that hold 95 % of the variance. Middle: intrinsic dimension from two "
+        "nearest neighbours. Right: debiased linear CKA of each layer with itself at initialisation."
+    ),
+    panels=(1, 3),
+)
+def dimensions(axes: "list[Axes]", table: "Table") -> None:
+    """What training does to the representation of each layer."""
+    names = {
+        "pca_dimension": ("principal components", "components for 95 % of the variance"),
+        "twonn_dimension": ("nearest neighbours", "intrinsic dimension"),
+        "cka": ("similarity to initialisation", "debiased linear CKA"),
+    }
+    for panel, (name, (title, label)) in zip(axes, names.items(), strict=True):
+        _by_layer(panel, table, "parity", name)
+        panel.set(title=title, ylabel=label)
+
+
+FIGURES = [probes, dimensions]

@@ -1,7 +1,16 @@
 """How fast do sums of bumps approach a function, and is it true of every bump that more are better?"""
 
+from typing import TYPE_CHECKING
+
+from dlexp.plots import band, law, log, threshold, ticks_at
 from dlexp.results.claims import Claim, at_most, between
 from dlexp.results.statistics import rank_correlation, ratio, slope, value
+from dlexp.results.study import figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from dlexp.results.table import Table
 
 QUESTION = "How fast do sums of bumps approach a function, and is it true of every bump that more are better?"
 
@@ -103,3 +112,65 @@ CLAIMS = [
 ]
 
 # figures
+
+
+@figure(
+    title="Approximating sin(5x) exp(-x²) on [-1, 1]",
+    caption=(
+        "Mean squared error on 1000 points. Left, built networks: hats and boxes fall at the rates of the"
+        " theory; the notebook's sigmoid bumps overlap and tend to twice the function. Right, trained "
+        "networks with as many ReLUs as the hats are, which have three each."
+    ),
+    panels=2,
+)
+def universal_approximation(axes: "list[Axes]", table: "Table") -> None:
+    """The error of constructions, and of training, against the number of their units."""
+    left, right = axes
+    right.sharey(left)
+    built = {
+        "hats": "ReLU hats",
+        "boxes": "sigmoid boxes",
+        "notebook_relu": "notebook's ReLU bumps",
+        "notebook_sigmoid": "notebook's sigmoid bumps",
+    }
+    for panel in axes:
+        log(panel)
+        panel.set(ylabel="mean squared error")
+    points = {arm: table.select(arm=arm).group("model.width", "test/loss") for arm in (*built, "trained")}
+    for arm, label in built.items():
+        band(left, points[arm], label)
+    band(right, points["hats"], built["hats"])
+    band(right, points["trained"], "trained ReLU networks", color="#009E73")
+    law(left, -4, points["hats"], "theory")
+    law(left, -2, points["boxes"], "theory")
+    threshold(left, "predicting 0", y=0.29997)
+    ticks_at(left, [x for x, *_ in points["hats"]])
+    ticks_at(right, [x for x, *_ in points["hats"]])
+    left.set(title="built", xlabel="bumps")
+    right.set(title="trained", xlabel="hats, or hidden units")
+
+
+@figure(
+    title="What one accuracy costs in more dimensions",
+    caption=(
+        "Hats on a grid of 9 nodes along each axis, for sin(3 Σx / √d). The error stays, the number of "
+        "bumps is 9^d."
+    ),
+    panels=2,
+)
+def dimension(axes: "list[Axes]", table: "Table") -> None:
+    """The number of bumps and the error against the dimension of the input."""
+    left, right = axes
+    log(left, "y")
+    runs = table.select(arm="dimension")
+    for panel, metric in ((left, "model/parameters"), (right, "test/loss")):
+        points = runs.group("data.input_dim", metric)
+        band(panel, points)
+        ticks_at(panel, [x for x, *_ in points])
+        panel.set(xlabel="input dimension")
+    left.set(ylabel="bumps")
+    right.set(ylabel="mean squared error")
+    threshold(right, "no error", y=0)
+
+
+FIGURES = [universal_approximation, dimension]

@@ -1,7 +1,16 @@
 """With the same number of parameters, when is a deep network better than a wide one?"""
 
+from typing import TYPE_CHECKING
+
+from dlexp.plots import band, law, log, threshold, ticks_at
 from dlexp.results.claims import Claim, at_least, at_most, between, exactly
 from dlexp.results.statistics import ratio, value
+from dlexp.results.study import figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from dlexp.results.table import Table
 
 QUESTION = "With the same number of parameters, when is a deep network better than a wide one?"
 
@@ -131,3 +140,57 @@ CLAIMS = [
 ]
 
 # figures
+
+
+@figure(
+    title="Test error at 2000 parameters against depth",
+    caption=(
+        "Mean squared error over the variance of the targets. The wider the network, the fewer its "
+        "layers. Depth helps where the target is a composition or a function of the norm, and costs where"
+        " it is a sum."
+    ),
+)
+def width_vs_depth(axes: "Axes", table: "Table") -> None:
+    """The test error against the depth for a composition, a radial function and a sum."""
+    log(axes, "y")
+    targets = {
+        "compositional": "a composition, cos(sin(relu(Σx)))",
+        "radial": "a radial function, cos(3 |x|)",
+        "additive": "a sum, Σ sin x",
+    }
+    for arm, label in targets.items():
+        points = table.select(arm=arm).group("model.depth", "test/unexplained_variance")
+        band(axes, points, label, control=arm == "additive")
+        ticks_at(axes, [x for x, *_ in points])
+    axes.set(xlabel="depth (hidden layers)", ylabel="share of the test targets' variance not explained")
+
+
+@figure(
+    title="The tent map composed with itself",
+    caption=(
+        "Left: parameters of two constructions that equal it everywhere, by their linear pieces. Right: "
+        "trained networks of 2000 parameters find the map of few pieces and nothing of that of many, "
+        "wherever it could be represented."
+    ),
+    panels=2,
+)
+def tent_map(axes: "list[Axes]", table: "Table") -> None:
+    """What depth can represent with few parameters, and what training finds of it."""
+    left, right = axes
+    log(left)
+    for arm, label in {"tent_shallow": "one hidden layer", "tent_deep": "layers of two units"}.items():
+        points = table.select(arm=arm).group("approximation/linear_pieces", "model/parameters")
+        band(left, points, label)
+        if arm == "tent_shallow":
+            law(left, 1, points, "as many as pieces")
+        ticks_at(left, [x for x, *_ in points])
+    for depth, label in {1: "trained, 1 layer", 5: "trained, 5 layers"}.items():
+        runs = table.select({"model.depth": depth}, arm="tent_trained")
+        band(right, runs.group("data.generator.compositions", "test/unexplained_variance"), label)
+    threshold(right, "constructed", y=0)
+    ticks_at(right, [1, 3, 5])
+    left.set(xlabel="linear pieces", ylabel="parameters")
+    right.set(xlabel="compositions $k$ ($2^k$ pieces)", ylabel="share of variance not explained")
+
+
+FIGURES = [width_vs_depth, tent_map]

@@ -8,7 +8,7 @@ from dlexp.studies.drawings.numbers import draw_numbers, explain_replicates
 from dlexp.studies.drawings.panel_axes import Content
 from dlexp.studies.drawings.specification import Drawing, Line, Panel
 from dlexp.studies.drawings.styles import Style
-from dlexp.studies.names import metric_name
+from dlexp.report.names import metric_name
 from dlexp.studies.panels import Series, draw_series
 from dlexp.studies.scales import Scale
 

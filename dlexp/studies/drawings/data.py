@@ -11,7 +11,7 @@ from dlexp.records.run import DONE, Run
 from dlexp.results.summary import is_number, summarize
 from dlexp.results.table import matches
 from dlexp.studies.drawings.specification import Line
-from dlexp.studies.names import metric_name
+from dlexp.report.names import metric_name
 from dlexp.studies.panels import Series
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dlexp.studies.drawings.layout import Page
 from dlexp.studies.drawings.panel_axes import Content
 from dlexp.studies.drawings.specification import Law, Mark
-from dlexp.studies.names import value_text
+from dlexp.report.names import value_text
 from dlexp.studies.style import THRESHOLD
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dlexp.studies.drawings.numbers import draw_numbers
 from dlexp.studies.drawings.panel_axes import Content, set_x_axis
 from dlexp.studies.drawings.specification import Drawing, Line, Panel
 from dlexp.studies.drawings.styles import Style
-from dlexp.studies.names import metric_name
+from dlexp.report.names import metric_name
 from dlexp.studies.panels import Series
 from dlexp.studies.scales import Scale
 

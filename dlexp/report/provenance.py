@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 
 from dlexp.config.identity import WITHOUT_EFFECT
 from dlexp.records.run import Run
+from dlexp.report.names import value_text, value_texts
+from dlexp.report.texts import duration_text, ranges_text
 from dlexp.results.seeds import is_seed
 from dlexp.results.summary import Summary, sort_key
-from dlexp.studies.names import value_text, value_texts
-from dlexp.studies.report.texts import duration_text, ranges_text
 
 _MOST_VALUES = 12
 

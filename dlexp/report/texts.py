@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from dlexp.studies.names import value_text
+from dlexp.report.names import value_text
 
 
 def number_texts(values: Sequence[float]) -> list[str]:

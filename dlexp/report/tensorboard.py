@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from dlexp.files import write_atomically
+from dlexp.records.files import write_atomically
 
 
 def write_images(images: Sequence[Path], folder: Path, step: int) -> Path | None:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dlexp.studies.claims.definition import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Finding, Verdict
-from dlexp.studies.report.bars import Bar, interval_bar
-from dlexp.studies.report.texts import number_texts, region_text
+from dlexp.report.bars import Bar, interval_bar
+from dlexp.report.texts import number_texts, region_text
+from dlexp.results.claims import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Finding, Verdict
 
 # In the order in which they are counted: symbol and style class, so that colour is never alone.
 _LOOKS: dict[Verdict, tuple[str, str]] = {
@@ -62,7 +62,7 @@ def entry(finding: Finding) -> Entry:
     )
 
 
-def _values(values: Mapping[int, float]) -> tuple[tuple[str, str], ...]:
+def _values(values: Mapping[int | str, float]) -> tuple[tuple[str, str], ...]:
     return tuple(zip(map(str, values), number_texts(list(values.values())), strict=True))
 
 

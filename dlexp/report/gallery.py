@@ -7,9 +7,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dlexp.studies.claims import Finding
-from dlexp.studies.names import value_text
-from dlexp.studies.results import Results
+from dlexp.report.names import value_text
+from dlexp.report.results import Results
+from dlexp.results.claims import Finding
 
 BEGIN, END = "<!-- gallery: made by `make gallery` -->", "<!-- end of gallery -->"
 _SYMBOLS = {"supported": "✓ supported", "not supported": "✗ not supported", "inconclusive": "? inconclusive"}
@@ -30,10 +30,10 @@ def gallery_entry(results: Results, figure: str | None, settings: str) -> dict[s
         "settings": settings,
         "question": study.question,
         "command": study.command,
-        "runs": len(results.settings.runs),
+        "runs": len(results.table.rows),
         "seconds": study.seconds,
         "figure": figure,
-        "title": study.figures[0]["title"] if study.figures else "",
+        "title": study.figures[0].title if study.figures else "",
         "claims": [{"text": c.text, "verdict": c.verdict, "found": found_text(c)} for c in claims],
     }
 

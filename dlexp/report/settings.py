@@ -1,13 +1,14 @@
 """The table of a sweep's settings: a row a setting, cells that can be sorted as numbers."""
 
 import math
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dlexp.report.default import QUANTITIES
+from dlexp.report.names import estimate_text, metric_name, setting_names, value_texts
+from dlexp.results.statistic import Term
+from dlexp.results.study import Study
 from dlexp.results.summary import Setting, Summary, is_number
-from dlexp.studies.figures import QUANTITIES
-from dlexp.studies.names import estimate_text, metric_name, setting_names, value_texts
 
 _MOST_METRICS = 6  # more are shown on demand
 
@@ -37,7 +38,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Table:
+class SettingsTable:
     """Columns and rows; `extra` says whether some columns are shown on demand only."""
 
     columns: tuple[Column, ...]
@@ -49,7 +50,7 @@ class Table:
         return sum(column.extra for column in self.columns)
 
 
-def settings_table(summary: Summary, study: Mapping[str, Any]) -> Table:
+def settings_table(summary: Summary, study: Study) -> SettingsTable:
     """Return a row a setting: what was swept, runs done and not, metrics as mean and half-width.
 
     The metrics that the study names come first; of more than six the others are shown on demand.
@@ -77,26 +78,19 @@ def settings_table(summary: Summary, study: Mapping[str, Any]) -> Table:
                 *(_metric_cell(setting, metric) for metric in metrics),
             )
         )
-    return Table(tuple(columns), tuple(rows))
+    return SettingsTable(tuple(columns), tuple(rows))
 
 
-def main_metrics(metrics: tuple[str, ...], study: Mapping[str, Any]) -> list[str]:
-    """Return the metrics to show first: the study's own, those of its claims and figures, or the losses."""
+def main_metrics(metrics: tuple[str, ...], study: Study) -> list[str]:
+    """Return the metrics to show first: the study's own, those of its claims, or the losses."""
     usual = [metric for pair in QUANTITIES.values() for metric in pair]
-    for named in (study.get("metrics"), [study.get("claims"), study.get("figures")], usual):
-        found = dict.fromkeys(text for text in _texts(named) if text in metrics)
+    terms = [term for claim in study.claims for term in claim.statistic.terms]
+    claimed = [term.metric for term in terms if isinstance(term, Term)]
+    for named in (study.metrics, claimed, usual):
+        found = dict.fromkeys(metric for metric in named if metric in metrics)
         if found:
             return list(found)
     return list(metrics[:_MOST_METRICS])
-
-
-def _texts(node: Any) -> Iterator[str]:
-    """Yield the texts in plain data, in their order."""
-    if isinstance(node, str):
-        yield node
-    elif isinstance(node, Mapping | list | tuple):
-        for part in node.values() if isinstance(node, Mapping) else node:
-            yield from _texts(part)
 
 
 def _setting_cells(values: list[Any]) -> list[Cell]:

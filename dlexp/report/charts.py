@@ -1,13 +1,12 @@
 """What a figure of a sweep shows: which settings make a line, and which panel it is in."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dlexp.results.summary import Setting, Summary, is_number, same_partition, sort_key
-from dlexp.studies.names import setting_names, value_texts
-from dlexp.studies.scales import crossing
+from dlexp.report.names import setting_names, value_texts
+from dlexp.results.summary import Setting, Summary, same_partition, sort_key
+from dlexp.results.table import TableError, position
 
 # Lines that colours, markers and dashes tell apart; more are coloured by their order, without intervals.
 DISTINCT_LINES = 6
@@ -62,10 +61,10 @@ def charts(summary: Summary) -> list[Chart]:
 
 
 def _position(setting: Setting, key: str) -> float | None:
-    value = setting.values[key]
-    if key == "data.batch_size" and value == "full":
-        value = setting.done[0].settings.get("data.n_train")
-    return float(value) if is_number(value) and math.isfinite(value) else None
+    try:
+        return position(setting, key)
+    except TableError:
+        return None
 
 
 def _chart(
@@ -85,9 +84,6 @@ def _chart(
     if not long:
         return None
     notes = []
-    failed = sum(setting.n_failed for setting in summary.settings) + len(summary.unplaced)
-    if failed:
-        notes.append(f"{failed} run{'s' if failed > 1 else ''} failed or unfinished, left out.")
     if unplaced:
         notes.append(f"{_settings(unplaced)} without this key left out.")
     if len(long) < len(points):
@@ -130,27 +126,3 @@ def _column_key(others: tuple[str, ...], lines: Sequence[tuple[Any, ...]]) -> st
     counts = {other: len({values[i] for values in lines}) for i, other in enumerate(others)}
     possible = [other for other in others if 1 < counts[other] <= MOST_COLUMNS]
     return min(possible, key=counts.__getitem__) if possible else None
-
-
-def thresholds(line: Line, *, logarithmic: bool) -> list[float]:
-    """Return where along a line the parameters equal the training samples times the outputs.
-
-    Between two settings the position is interpolated on the axis' scale: the logarithm of their ratio against
-    the logarithm of the position, or their difference against the position.
-    """
-    positions, excess = [], []
-    for position, setting in zip(line.positions, line.settings, strict=True):
-        parameters = setting.estimate("model/parameters").mean
-        config = setting.done[0].settings
-        samples, outputs = config.get("data.n_train"), config.get("data.output_dim", 1)
-        if not (parameters > 0 and is_number(samples) and is_number(outputs) and samples * outputs > 0):
-            return []
-        positions.append(position)
-        constraints = samples * outputs
-        excess.append(math.log(parameters / constraints) if logarithmic else parameters - constraints)
-    return crossing(positions, excess, logarithmic=logarithmic)
-
-
-def outputs(line: Line) -> int:
-    """Return the number of outputs of a line's networks, at least one."""
-    return max((setting.done[0].settings.get("data.output_dim") or 1 for setting in line.settings), default=1)

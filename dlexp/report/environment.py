@@ -28,7 +28,7 @@ def _environment() -> "Environment":
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(
-        loader=PackageLoader("dlexp.studies.report"),
+        loader=PackageLoader("dlexp.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

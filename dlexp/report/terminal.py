@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlexp.records.run import DONE, Run
+from dlexp.report.names import estimate_text, metric_name, setting_names, value_text, value_texts
 from dlexp.results.summary import Setting, Summary, by_arm
-from dlexp.studies.names import estimate_text, metric_name, setting_names, value_text, value_texts
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from dlexp.studies.claims import Finding
+    from dlexp.results.claims import Finding
 
 _MOST_ROWS = 60
 _FEWEST_ROWS = 12  # of an arm, however many there are
@@ -108,6 +108,12 @@ def _found(finding: "Finding") -> str:
         return ""
     low, high = value_text(finding.low), value_text(finding.high)
     return f"{value_text(finding.estimate)} [{low}, {high}] over {finding.n} seeds. "
+
+
+def print_sentences(texts: Sequence[str], console: "Console", style: str) -> None:
+    """Print texts as they are, a line each however long."""
+    for text in texts:
+        console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_unfinished(runs: list[Run], console: "Console") -> None:

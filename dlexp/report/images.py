@@ -10,16 +10,20 @@ _THUMBNAIL_WIDTH = 480  # pixels: sharp at 240 CSS pixels on a phone
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure on disk: `path` is the PNG, the SVG of the same name lies beside it."""
+class Drawn:
+    """A figure on disk: `path` is the PNG, the SVG of the same name lies beside it.
+
+    One that could not be drawn has a `problem`, a sentence, and no files.
+    """
 
     name: str
     title: str
     caption: str
     path: Path
+    problem: str | None = None
 
 
-def embedded(figure: Figure) -> str:
+def embedded(figure: Drawn) -> str:
     """Return the figure as a data URI: the SVG if there is one of moderate size, else the PNG.
 
     Raises:
@@ -31,7 +35,7 @@ def embedded(figure: Figure) -> str:
     return _data_uri("image/png", figure.path.read_bytes())
 
 
-def thumbnail(figure: Figure) -> str:
+def thumbnail(figure: Drawn) -> str:
     """Return a small copy of the figure as a data URI.
 
     Raises:
