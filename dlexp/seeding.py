@@ -1,4 +1,4 @@
-"""Independent random streams, each derived from a seed and the purpose it serves; the global ones, kept apart."""
+"""Random streams: independent ones, derived from a seed and a purpose; the global ones, kept apart."""
 
 import contextlib
 import hashlib

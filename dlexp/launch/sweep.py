@@ -109,7 +109,7 @@ def plan_ensembles(jobs: Sequence[Job], settings: Settings) -> list[list[Job]]:
             by_key[ensemble_key(job.plain)].append(job)
         seen.add(job.identity)
     parts = math.ceil(settings.workers / max(1, len(by_key)))
-    ensembles = []
+    ensembles: list[list[Job]] = []
     for alike in by_key.values():
         for part in range(min(parts, len(alike))):
             # every so many, not one stretch after the other: widths and so costs are alike in all parts

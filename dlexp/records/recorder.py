@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pytorch_lightning.loggers import Logger
 
-from dlexp.files import write_atomically
+from dlexp.records.files import write_atomically
 from dlexp.records.run import Row, write_arrays, write_metrics
 from dlexp.records.tensorboard import RunTensorBoard
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dlexp.report.names import metric_name, value_text
 from dlexp.results.summary import Estimate, estimate
 from dlexp.studies.charts import DISTINCT_LINES, Line, outputs, thresholds
-from dlexp.report.names import metric_name, value_text
 from dlexp.studies.scales import Scale, set_log_limits
 from dlexp.studies.style import THRESHOLD
 

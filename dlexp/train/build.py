@@ -11,8 +11,8 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import Logger
 
-from dlexp.config.objects import locate, make
 from dlexp.config.errors import ConfigError
+from dlexp.config.objects import locate, make
 from dlexp.data.batches import BatchOrder
 from dlexp.data.datamodule import SyntheticDataModule
 from dlexp.data.generators.fixed import does_draw_both_sets

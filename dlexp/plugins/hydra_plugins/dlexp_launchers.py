@@ -78,9 +78,7 @@ class EnsembleLauncher(Launcher):
         devices = _count_devices(self.config.trainer.devices)
         workers = max(self.workers, devices)
         engine = None if self.together else "loop"
-        settings = Settings(
-            self.together, engine, self.memory_gib, workers, self.config.hydra.output_subdir
-        )
+        settings = Settings(self.together, engine, self.memory_gib, workers, self.config.hydra.output_subdir)
         executor = self.executor  # made by Hydra with the launcher
         if executor is None:
             executor = process_pool(workers, devices) if workers > 1 else InProcessExecutor()
@@ -89,7 +87,9 @@ class EnsembleLauncher(Launcher):
         finally:
             if hasattr(executor, "shutdown"):  # not every class with submit() has it
                 executor.shutdown(wait=False, cancel_futures=True)
-        returns = [_job_return(job, run, self.config.hydra.job.name) for job, run in zip(jobs, runs, strict=True)]
+        returns = [
+            _job_return(job, run, self.config.hydra.job.name) for job, run in zip(jobs, runs, strict=True)
+        ]
         if _are_told(self.hydra_context):
             self._tell(returns, initial_job_idx)
         return returns
@@ -97,7 +97,7 @@ class EnsembleLauncher(Launcher):
     def _tell(self, returns: Sequence[JobReturn], first: int) -> None:
         """Tell Hydra's callbacks of the jobs, each as if it had run now."""
         for index, returned in enumerate(returns, first):
-            config = self.hydra_context.config_loader.load_sweep_config(self.config, returned.overrides)
+            config = self.hydra_context.config_loader.load_sweep_config(self.config, list(returned.overrides or ()))
             config.hydra.job.id = config.hydra.job.num = index
             callbacks = self.hydra_context.callbacks
             callbacks.on_job_start(config=config, task_function=self.task_function)

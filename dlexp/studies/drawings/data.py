@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlexp.records.run import DONE, Run
+from dlexp.report.names import metric_name
 from dlexp.results.summary import is_number, summarize
 from dlexp.results.table import matches
 from dlexp.studies.drawings.specification import Line
-from dlexp.report.names import metric_name
 from dlexp.studies.panels import Series
 
 if TYPE_CHECKING:
