@@ -70,6 +70,7 @@ class Member(LightningModule):
         masks: by parameter name; what is masked is exactly 0 after every step.
         outcome: ``running``, then ``completed``, ``converged``, ``diverged`` or ``failed``.
         remarks: of the ensemble, for the job's log; ``log_context`` leads there while callbacks run.
+        stack_difference: in which number a stack would have trained it otherwise, if one would.
 
     >>> member = Member(nn.Linear(2, 1), loss="mse", optimizer={"name": "sgd", "lr": 0.1})
     >>> member.loss.label
@@ -115,6 +116,7 @@ class Member(LightningModule):
         self.outcome = "running"
         self.error: Exception | None = None
         self.remarks: list[str] = []
+        self.stack_difference: str | None = None
         self.companions: list[Companion] = []
 
     def __getstate__(self) -> dict[str, Any]:
