@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dlexp.data.batches import BatchOrder
 from dlexp.data.datamodule import Tensors, tensors_of
-from dlexp.losses import LOSSES
+from dlexp.losses import find as find_loss
 from dlexp.records.recorder import Recorder
 from dlexp.seeding import GlobalRandomState, make_generator
 from dlexp.train.batches import Batches
@@ -52,7 +52,7 @@ class Member(LightningModule):
 
     Args:
         network: settings for :func:`make_network`, or a network.
-        loss: a key of ``LOSSES``.
+        loss: a key of ``LOSSES``, or the path of a loss.
         optimizer: the fields of :class:`OptimizerSettings`, and ``schedule``.
         total_steps: where the learning-rate schedule ends, unless ``schedule`` is given.
         data: the data module; None for the Trainer's.
@@ -101,7 +101,7 @@ class Member(LightningModule):
         else:
             self.hparams["network"] = dict(network)
             self.network = make_network(network)
-        self.loss = LOSSES[loss]
+        self.loss = find_loss(loss)
         self.optimizer_settings = OptimizerSettings.of(optimizer)
         self.schedule = schedule or Schedule(optimizer.get("schedule") or "constant", max(total_steps, 1))
         self.data, self.order = data, order
