@@ -12,6 +12,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from dlexp.config.hydra_internals import run_worded
 from dlexp.config.plain import to_plain
 from dlexp.config.resolve import conf_directory, register
 from dlexp.frameworks import import_frameworks
@@ -40,7 +41,7 @@ def main() -> None:
         train
     )
     try:
-        command()
+        run_worded(command, sys.argv[1:])
     except KeyboardInterrupt:
         session.current.progress.end()
         print(

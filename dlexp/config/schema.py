@@ -28,14 +28,14 @@ from dlexp.config.kinds import (
 from dlexp.config.names import (
     ACCELERATORS,
     ACTIVATIONS,
-    LOSSES,
+    LOSS_NAMES,
     OPTIMIZERS,
     PARAMETRIZATIONS,
     PRECISIONS,
     PROFILERS,
     SCHEDULES,
-    TASKS,
 )
+from dlexp.losses import TASKS
 
 NAME = Text(
     "a folder's name, or several joined by /, none of them '..'",
@@ -124,7 +124,7 @@ class StoppingConfig(Section):
 class TrainingConfig(Section):
     """What is minimised and how, when it is looked at, when it is done."""
 
-    loss: Annotated[str, OneOf(LOSSES)]
+    loss: Annotated[str, OneOf(LOSS_NAMES)]
     engine: Annotated[str, OneOf(("auto", "loop", "stack"))] = "auto"
     log_points: LogPointsConfig = LogPointsConfig()
     stopping: StoppingConfig = StoppingConfig()
