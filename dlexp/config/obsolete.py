@@ -158,7 +158,7 @@ OBSOLETE = (
     Obsolete(
         FIRST,
         _final_value_may_be_undefined,
-        "a final value that was not finite (ntk/condition, ntk/parameter_drift) was stored as an earlier one",
+        "ntk/condition or ntk/parameter_drift was stored as last finite where it ended otherwise",
     ),
     Obsolete(
         FIRST,

@@ -100,7 +100,7 @@ REFUSED = [
     ("data.batch_size=101", "it must be full or a whole number between 1 and data.n_train=100."),
     ("data=gaussian_mixture data.noise=1.5", "data.noise=1.5 is not allowed: it must be at most 1"),
     ("data=gaussian_mixture training.loss=mse", "it must be cross_entropy with data.task=classification"),
-    ("training.loss=cross_entropy", "it must be mse or half_mse with data.task=regression"),
+    ("training.loss=cross_entropy", "it must be mse, half_mse or huber with data.task=regression"),
     ("data.output_dim=3", "data.output_dim=3 is not allowed: it must be 1 with data.generator._target_="),
     ("data=digits data.input_dim=63", "data.input_dim=63 is not allowed: it must be 64"),
     ("data=digits data.n_train=1001", "data.n_train=1001 is not allowed: it must be at most 1797 together"),
