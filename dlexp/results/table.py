@@ -108,7 +108,8 @@ class Table:
         for key in wanted:
             if is_seed(key):
                 raise TableError(f"{key}={wanted[key]} is not allowed: seeds are never selected.")
-            if self.rows and not any(key in run.settings for run in self.rows):
+            is_known = any(key in run.settings for run in self.rows) or wanted[key] is None
+            if self.rows and not is_known:
                 raise TableError(f"No run has the setting {key}.")
         return Table(tuple(run for run in self.rows if run.settings and matches(run, wanted)))
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from dlexp.studies.results import read, rebuild
-from dlexp.studies.study import find_study_problems, make_study, note_duration, read_study
+from dlexp.report.results import read, rebuild
+from dlexp.results.kept import find_study_problems, make_study, note_duration, read_study
 
 CLAIM = {
     "name": "wide_is_better",

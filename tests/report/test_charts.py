@@ -3,11 +3,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from dlexp.studies.charts import charts, thresholds
 from dlexp.studies.runs import read_runs
-from dlexp.studies.scales import crossing, horizontal_scale, vertical_scale
+
 from dlexp.results.summary import summarize
+from dlexp.studies.scales import crossing, horizontal_scale, vertical_scale
 
 WriteRun = Callable[..., Path]
 Metrics = Callable[..., dict[str, float]]

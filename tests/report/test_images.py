@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dlexp.studies.report import Figure
-from dlexp.studies.report.images import embedded, thumbnail
+from dlexp.report import Figure
+from dlexp.report.images import embedded, thumbnail
 
 MakeFigure = Callable[..., Figure]
 

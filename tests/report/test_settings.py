@@ -3,9 +3,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dlexp.studies.report import render_report
-from dlexp.studies.report.settings import Cell, main_metrics, settings_table
 from dlexp.studies.runs import read_runs
+
+from dlexp.report import render_report
+from dlexp.report.settings import Cell, main_metrics, settings_table
 from dlexp.results.summary import summarize
 
 WriteRun = Callable[..., Path]

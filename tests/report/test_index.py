@@ -3,8 +3,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dlexp.studies.claims.definition import Finding
-from dlexp.studies.report import Figure, IndexEntry, render_index
+from dlexp.report import Figure, IndexEntry, render_index
+from dlexp.results.claims import Finding
 
 MakeFinding = Callable[..., Finding]
 MakeFigure = Callable[..., Figure]

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dlexp.studies.runs import Run
 
 from dlexp.files import write_atomically
-from dlexp.studies.claims.definition import Finding
-from dlexp.studies.report import Figure, IndexEntry, render_index, render_report
-from dlexp.studies.runs import Run
+from dlexp.report import Figure, IndexEntry, render_index, render_report
+from dlexp.results.claims import Finding
 from dlexp.results.summary import summarize
 
 STUDY: dict[str, Any] = {

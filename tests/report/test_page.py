@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from dlexp.studies.claims.definition import Finding
-from dlexp.studies.report import Figure, render_report
 from dlexp.studies.runs import read_runs
+
+from dlexp.report import Figure, render_report
+from dlexp.results.claims import Finding
 from dlexp.results.summary import Summary, summarize
 
 WriteRun = Callable[..., Path]

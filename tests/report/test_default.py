@@ -4,14 +4,14 @@ from typing import Any
 
 import numpy
 import pytest
+from dlexp.studies.charts import charts
+from dlexp.studies.runs import read_runs
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from dlexp.studies.charts import charts
-from dlexp.studies.figures import draw, write_figures
-from dlexp.studies.runs import read_runs
-from dlexp.studies.style import COLOURS, look
 from dlexp.results.summary import summarize
+from dlexp.studies.figures import draw, write_figures
+from dlexp.studies.style import COLOURS, look
 
 WriteRun = Callable[..., Path]
 Metrics = Callable[..., dict[str, float]]

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from dlexp.studies.claims.definition import Finding
-from dlexp.studies.report import Figure
+from dlexp.report import Figure
+from dlexp.results.claims import Finding
 
 
 def make_finding(name: str = "peak", /, **fields: Any) -> Finding:
