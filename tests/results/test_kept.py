@@ -1,101 +1,181 @@
-"""The study that a sweep's folder keeps: checked, written, read back, and what follows from it."""
+"""A study beside a sweep's results: what is kept of it, and whose code a report runs."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from dlexp.report.results import read, rebuild
-from dlexp.results.kept import find_study_problems, make_study, note_duration, read_study
+from dlexp.results.claims import Claim, at_least
+from dlexp.results.kept import installed, keep, load_python, note_duration, read_study
+from dlexp.results.statistics import value
+from dlexp.results.study import Study, StudyError, study_of
 
-CLAIM = {
-    "name": "wide_is_better",
-    "text": "Wider is better.",
-    "source": "nobody",
-    "statistic": {
-        "kind": "ratio",
-        "of": {"metric": "test/loss", "where": {"model.width": 50}},
-        "to": {"metric": "test/loss", "where": {"model.width": 5}},
-    },
-    "region": [None, 1],
-    "scope": "Nothing.",
-    "replicates": 2,
-    "figure": "loss",
-}
-FIGURE = {
-    "name": "loss",
-    "kind": "curves",
-    "title": "Loss",
-    "caption": "The loss.",
-    "along": "model.width",
-    "panels": [{"y_label": "test loss", "lines": [{"metric": "test/loss", "where": {}, "label": "all"}]}],
-}
-NODE = {"question": "Does it?", "claims": [CLAIM], "figures": [FIGURE], "metrics": ["test/loss"]}
+SOURCE = '''"""Does it?"""
+
+from dlexp.results.claims import Claim, at_least
+from dlexp.results.statistics import value
+from dlexp.results.study import figure
+
+QUESTION = "Does it?"
+CLAIMS = [Claim(name="it_does", text="It does.", statistic=value("x"), region=at_least(0), scope="Here.")]
 
 
-def test_a_right_study_has_no_problems():
-    assert find_study_problems(NODE) == []
+@figure(title="X", caption="It does.")
+def x(axes, table):
+    axes.plot(table.column("x"))
+
+
+FIGURES = [x]
+'''
+
+
+def kept(folder: Path, source: str = SOURCE) -> Study:
+    """Keep a study of a user's own in a folder."""
+    own = folder / "elsewhere" / "own.py"
+    own.parent.mkdir()
+    own.write_text(source)
+    module, file = load_python("own.py", own.parent)
+    study = replace(study_of(module, "own", "own.py"), command="c", fast=True, seconds=3.0, arms={"a": {}})
+    keep(study, folder, file)
+    return study
+
+
+def test_a_study_of_ones_own_is_run_only_if_trusted(tmp_path: Path) -> None:
+    study = kept(tmp_path)
+    stored = read_study(tmp_path)
+    assert stored is not None
+    assert (stored.claims, stored.question, stored.seconds) == (study.claims, "Does it?", 3.0)
+    assert stored.figures == ()
+    assert stored.notices == ("Without --trust own.py in this folder is not run: its figures are left out.",)
+    trusted = read_study(tmp_path, trust=True)
+    assert trusted is not None
+    assert [figure.name for figure in trusted.figures] == ["x"]
+    assert (trusted.command, trusted.fast, trusted.arms, trusted.notices) == ("c", True, {"a": {}}, ())
+
+
+def test_code_in_a_folder_does_not_run_by_itself(tmp_path: Path) -> None:
+    kept(tmp_path)
+    (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    for python in ("own.py", str(tmp_path / "own.py"), "own", "os", "../own.py", "dlexp.studies.own"):
+        content = {**json.loads((tmp_path / "study.json").read_text()), "python": python}
+        (tmp_path / "study.json").write_text(json.dumps(content))
+        assert read_study(tmp_path) is not None
+        assert not (tmp_path / "ran").exists()
+
+
+def test_an_installed_study_is_used_and_a_difference_is_told(tmp_path: Path) -> None:
+    python = "dlexp.studies.double_descent"
+    found = installed(python)
+    assert found is not None
+    study = study_of(found[0], "renamed", python)
+    keep(study, tmp_path, found[1])
+    assert read_study(tmp_path) == study
+    (tmp_path / "double_descent.py").write_text("import nothing")
+    differing = read_study(tmp_path, trust=True)
+    assert differing is not None
+    assert differing.notices == (f"{python} is used as installed; what was run here differs from it.",)
+    assert differing.claims == study.claims
+
+
+def test_a_folder_of_version_0_1_gives_its_claims(tmp_path: Path) -> None:
+    claim = {
+        "name": "it_does",
+        "text": "It does.",
+        "source": "nobody",
+        "statistic": {"kind": "value", "of": {"metric": "x", "where": {"model.width": 5}}},
+        "region": [0, None],
+        "scope": "Here.",
+    }
+    old = {"name": "mine", "question": "Does it?", "command": "c", "fast": False, "seconds": None, "arms": {}}
+    old |= {
+        "metrics": ["x"],
+        "claims": [claim],
+        "figures": [{"name": "f", "kind": "curves"}],
+        "sources": ["s"],
+    }
+    (tmp_path / "study.json").write_text(json.dumps(old))
+    study = read_study(tmp_path)
+    assert study is not None
+    assert (study.question, study.metrics, study.sources, study.figures) == ("Does it?", ("x",), ("s",), ())
+    (found,) = study.claims
+    assert found.statistic == value("x", {"model.width": 5})
+    assert found.region == at_least(0)
+    assert study.notices == ()
+
+
+def test_another_study_of_an_installed_ones_name_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "study.json").write_text('{"name": "double_descent", "question": "Another?", "claims": []}')
+    study = read_study(tmp_path)
+    assert study is not None
+    assert (study.question, study.claims, study.notices) == ("Another?", (), ())
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"question": "x"}'])
+def test_no_study_that_can_be_read_is_none(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "study.json").write_text(content)
+    assert read_study(tmp_path) is None
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("source", "sentence"),
     [
-        ({"claim": []}, "study.claim is not a key of a study; allowed: question, "),
-        ({"question": 3}, "study.question=3 is not allowed: it must be a text."),
-        ({"arms": ["a"]}, "must be a mapping."),
-        ({"claims": [{**CLAIM, "figure": "los"}]}, "figure=los is not allowed: it must be one of loss."),
-        ({"claims": [{**CLAIM, "region": [1, 0]}]}, "wide_is_better"),
-        ({"figures": [{**FIGURE, "kind": "pie"}], "claims": []}, "pie"),
+        ("", "own.py: QUESTION=None is not allowed: it must be a sentence."),
+        (
+            "QUESTION = 'a'\nCLAIMS = [3]",
+            "own.py: CLAIMS is not allowed to hold [3]: it must be a list of Claim(...).",
+        ),
+        (
+            "QUESTION = 'a'\nSOURCES = 'b'",
+            "own.py: SOURCES is not allowed to hold 'b': it must be a list of texts.",
+        ),
+        ("1 / 0", "study.python=own.py cannot be read: ZeroDivisionError: division by zero"),
+        (
+            "import nothing_of_that_name",
+            "study.python=own.py is not allowed: No module named 'nothing_of_that_",
+        ),
+        (SOURCE + "FIGURES = [x, x]\n", "own.py: FIGURES: x is there twice."),
+        (
+            SOURCE.replace('scope="Here."', 'scope="Here.", figure="y"'),
+            "own.py: Claim it_does: figure=y is not allowed: it must be one of x.",
+        ),
     ],
 )
-def test_each_mistake_is_one_sentence(change, sentence):
-    (problem,) = find_study_problems({**NODE, **change})
-    assert sentence in problem
+def test_each_mistake_in_a_study_is_a_sentence(tmp_path: Path, source: str, sentence: str) -> None:
+    with pytest.raises(StudyError) as error:
+        kept(tmp_path, source)
+    assert str(error.value).startswith(sentence)
 
 
-def test_a_study_is_read_back_as_it_was_written(tmp_path):
-    study = make_study(NODE, name="x", command="python scripts/train.py study=x", fast=True)
-    study.write(tmp_path)
-    found = read_study(tmp_path)
-    assert found is not None
-    assert json.dumps(found.__dict__, default=list) == json.dumps(study.__dict__, default=list)
-    assert found.parsed_claims[0].name == "wide_is_better"
-    assert found.drawings[0].title == "Loss"
+def test_a_file_or_module_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"^study\.python=no\.py is not allowed: there is no file "):
+        load_python("no.py", tmp_path)
+    with pytest.raises(StudyError, match=r"^study\.python=no\.such is not allowed: No module named 'no'\.$"):
+        load_python("no.such")
 
 
-def test_no_study_is_none(tmp_path):
-    assert read_study(tmp_path) is None
-    (tmp_path / "study.json").write_text('{"name": "x", "future": 1}')
-    assert read_study(tmp_path) is None
+def test_all_but_the_question_may_be_left_out() -> None:
+    module = ModuleType("m")
+    module.QUESTION = "Why?"  # type: ignore[attr-defined]
+    assert study_of(module, "m", "m") == Study("m", "Why?", python="m")
 
 
-def test_claims_figures_and_report_follow_from_the_folder(run, tmp_path):
-    for seed in (0, 1):
-        run(tmp_path, {"model.width": 5}, {"test/loss": 0.5 + seed}, seed=seed)
-        run(tmp_path, {"model.width": 50}, {"test/loss": 0.25 + seed / 2}, seed=seed)
-    make_study(NODE, name="x", command="python scripts/train.py study=x", fast=False).write(tmp_path)
-    results = rebuild(tmp_path)
-    (finding,) = json.loads((tmp_path / "claims.json").read_text())
-    assert finding["estimate"] == pytest.approx(0.5)
-    assert finding["verdict"] == "supported"
-    assert [path.name for path in results.figures] == ["loss.png"]
-    page = (tmp_path / "report.html").read_text()
-    assert "Wider is better." in page
-    assert "python scripts/train.py study=x" in page
-
-
-def test_the_duration_is_kept_only_if_something_was_trained(run, tmp_path):
-    run(tmp_path)
+def test_the_duration_is_kept_only_if_something_was_trained(
+    tmp_path: Path, write_run: Callable[..., Path], claim: Callable[..., Claim]
+) -> None:
+    write_run(tmp_path)
     written = max(path.stat().st_mtime for path in tmp_path.glob("*/result.json"))
-    make_study(NODE, name="x", command="c", fast=False).write(tmp_path)
+    note_duration(tmp_path, 0)  # no study: nothing to keep it in
+    keep(Study("x", claims=(claim(value("x"), at_least(0)),)), tmp_path)
     note_duration(tmp_path, written + 10)
-    assert read_study(tmp_path).seconds is None
+    first = read_study(tmp_path)
     note_duration(tmp_path, written - 10)
-    assert read_study(tmp_path).seconds == pytest.approx(10, abs=0.1)
-
-
-def test_a_sweep_without_a_study_has_no_claims(run, tmp_path):
-    run(tmp_path)
-    assert read(tmp_path).findings == ()
-    rebuild(tmp_path)
-    assert not (tmp_path / "claims.json").exists()
-    assert (tmp_path / "report.html").exists()
+    second = read_study(tmp_path)
+    assert first is not None
+    assert second is not None
+    assert first.seconds is None
+    assert second.seconds == pytest.approx(10, abs=0.1)
+    assert second.claims == first.claims
