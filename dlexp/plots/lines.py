@@ -173,6 +173,7 @@ def interval(axes: "Axes", points: Sequence[Point]) -> tuple[FloatArray, FloatAr
     if axes.get_yscale() == "log":
         with np.errstate(all="ignore"):
             factor = np.exp(np.minimum((high - low) / 2 / np.where(mean > 0, mean, np.nan), 700))
+        mean = np.where(mean > 0, mean, np.nan)
         low, high = mean / factor, mean * factor
     return np.where(np.isnan(low), mean, low), np.where(np.isnan(high), mean, high)
 
