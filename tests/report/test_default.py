@@ -1,58 +1,44 @@
+"""The figures of a sweep without a study, and what becomes of those that cannot be drawn."""
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy
 import pytest
-from dlexp.studies.charts import charts
-from dlexp.studies.runs import read_runs
-from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from dlexp.results.summary import summarize
-from dlexp.studies.figures import draw, write_figures
-from dlexp.studies.style import COLOURS, look
+from dlexp.plots import look
+from dlexp.report.default import default_figures
+from dlexp.report.figures import draw, write_figures
+from dlexp.results.study import figure
+from dlexp.results.table import Table
 
 WriteRun = Callable[..., Path]
-Metrics = Callable[..., dict[str, float]]
+Metrics = Callable[..., dict[str, float | None]]
 
 
-def figure_of(sweep: Path) -> Any:
-    (chart,) = charts(summarize(read_runs(sweep)))
+def pages_of(sweep: Path) -> list[Any]:
+    table = Table.read(sweep)
     with look():
-        return draw(chart, "loss", ["test/loss", "train/loss"], sweep.name)
+        return [draw(each, table) for each in default_figures(table, sweep.name)]
 
 
-def texts_of(figure: Any) -> str:
-    shown = [figure.get_suptitle(), figure.get_supxlabel()]
-    for axes in figure.axes:
-        shown += [axes.get_xlabel(), axes.get_ylabel(), axes.get_title(), *(t.get_text() for t in axes.texts)]
-    return "\n".join(shown).replace("\u00a0", " ")
+def texts_of(page: Any) -> str:
+    texts = [text.get_text() for text in page.texts]
+    for axes in page.axes:
+        texts += [axes.get_xlabel(), axes.get_ylabel(), axes.get_title(), *(t.get_text() for t in axes.texts)]
+    return "\n".join(texts).replace("\u00a0", " ")
 
 
 @pytest.mark.parametrize("seeds", [1, 5])
-def test_the_main_figure_is_drawn(tmp_path: Path, double_descent: Callable[..., Path], seeds: int) -> None:
-    sweep = double_descent(tmp_path / "sweep", seeds)
-    (path,) = write_figures(summarize(read_runs(sweep)), "sweep", tmp_path / "figures")
-    assert path.name == "loss_against_model.width.png"
-    assert "<svg" in path.with_suffix(".svg").read_text()
-    pixels = imread(path)[..., :3]
-    assert pixels.shape[0] > 600
-    assert pixels.shape[1] > 900
-    assert pixels.std() > 0.05
-    is_line = numpy.abs(pixels - to_rgb(COLOURS[0])).max(axis=-1) < 0.02
-    assert is_line[: len(pixels) // 2].sum() > 2000  # in the upper panel
-    assert is_line[len(pixels) // 2 :].sum() > 2000  # and in the lower one
-    is_tinted = (pixels[..., 2] - pixels[..., 0] > 0.1) & ~is_line & (pixels.min(axis=-1) > 0.75)
-    assert (is_tinted.sum() > 10_000) == (seeds > 1)  # the band
-    margin = pixels[:3]
-    assert (margin > 0.99).all()  # nothing is cut off at the top
-
-
-def test_the_same_runs_give_the_same_files(tmp_path: Path, double_descent: Callable[..., Path]) -> None:
-    summary = summarize(read_runs(double_descent(tmp_path / "sweep", 2)))
+def test_the_main_figure_is_drawn_the_same_each_time(
+    tmp_path: Path, double_descent: Callable[..., Path], seeds: int
+) -> None:
+    table = Table.read(double_descent(tmp_path / "sweep", seeds))
     for name in ("a", "b"):
-        write_figures(summary, "sweep", tmp_path / name)
+        (drawn,) = write_figures(default_figures(table, "sweep"), table, tmp_path / name)
+        assert drawn.problem is None
+        assert imread(drawn.path)[..., :3].std() > 0.05
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert files == ["loss_against_model.width.png", "loss_against_model.width.svg"]
     for name in files:
@@ -60,45 +46,30 @@ def test_the_same_runs_give_the_same_files(tmp_path: Path, double_descent: Calla
 
 
 def test_what_the_main_figure_shows(tmp_path: Path, double_descent: Callable[..., Path]) -> None:
-    figure = figure_of(double_descent(tmp_path / "sweep", 5))
-    test, train = figure.axes
+    sweep = double_descent(tmp_path / "sweep", 5)
+    (page,) = pages_of(sweep)
+    test, train = page.axes
     assert test.get_xscale() == train.get_xscale() == "log"
-    assert [label.get_text() for label in train.get_xticklabels()] == ["1", "2", "5", "50", "200"]
-    assert test.get_yscale() == "linear"
-    assert test.get_ylim()[0] == 0
-    assert train.get_yscale() == "log"
-    assert 1e-9 < train.get_ylim()[0] < 1e-8  # not the 2e-14 of the interpolating networks
-    text = texts_of(figure)
-    assert "sweep: loss against width, mean and 95 % interval over 5 seeds" in text
-    assert "width (hidden units per layer)" in text
-    assert "▼ training loss below 1e-8." in text
-    assert "parameters = samples" in text
-    for axes in (test, train):
-        vertical = [
-            line for line in axes.lines if len(set(line.get_xdata())) == 1 and len(line.get_xdata()) == 2
-        ]
-        assert [line.get_xdata()[0] for line in vertical] == pytest.approx([4.5], rel=0.01)
+    assert (test.get_yscale(), train.get_yscale()) == ("linear", "log")
+    assert "sweep: loss against width" in texts_of(page)
+    assert "width (hidden units per layer)" in texts_of(page)
+    assert "parameters = samples" in texts_of(page)
     (mean,) = (line for line in test.lines if list(line.get_xdata()) == [1, 2, 5, 50, 200])
-    table = summarize(read_runs(tmp_path / "sweep"))
-    assert list(mean.get_ydata()) == pytest.approx([s.estimate("test/loss").mean for s in table.settings])
-    (band,) = test.collections
-    corners = band.get_paths()[0].vertices
-    for setting in table.settings:
-        found = setting.estimate("test/loss")
-        here = corners[corners[:, 0] == setting.values["model.width"], 1]
-        assert here.min() == pytest.approx(found.low)
-        assert here.max() == pytest.approx(found.high)
+    points = Table.read(sweep).group("model.width", "test/loss")
+    assert list(mean.get_ydata()) == [point.mean for point in points]
+    for axes in (test, train):  # where 22 width + 1 is 100
+        places = [line.get_xdata() for line in axes.lines if list(line.get_ydata()) == [0, 1]]
+        assert [x[0] for x in places] == pytest.approx([4.5], rel=0.01)
 
 
-def test_one_seed_and_outputs_and_failures_are_named(tmp_path: Path, run: WriteRun, metrics: Metrics) -> None:
+def test_outputs_failures_and_odd_names_are_shown(tmp_path: Path, run: WriteRun, metrics: Metrics) -> None:
     for width in (1, 2, 5, 50):
         run(tmp_path / "x$y$", {"model.width": width, "data.output_dim": 2}, metrics(1.0, width=width))
     run(tmp_path / "x$y$", {"model.width": 50, "data.output_dim": 2}, {}, seed=1, status="failed")
-    text = texts_of(figure_of(tmp_path / "x$y$"))
-    assert "x$y$: loss against width, one seed" in text
+    (page,) = pages_of(tmp_path / "x$y$")
+    text = texts_of(page)
     assert "parameters = samples × outputs" in text
     assert "1 run failed or unfinished, left out." in text
-    assert "interval" not in text
 
 
 def test_awkward_values_are_drawn_without_a_warning(tmp_path: Path, run: WriteRun, metrics: Metrics) -> None:
@@ -109,40 +80,55 @@ def test_awkward_values_are_drawn_without_a_warning(tmp_path: Path, run: WriteRu
             run(tmp_path / "b", {"optimizer.weight_decay": decay}, metrics(abs(loss), 1e-9 * seed), seed=seed)
     run(tmp_path / "b", {"optimizer.weight_decay": 2.0}, {"test/loss": None, "train/loss": 1e300})
     for name in ("a", "b"):
-        (path,) = write_figures(summarize(read_runs(tmp_path / name)), name, tmp_path / name)
-        assert imread(path).std() > 0.05
+        table = Table.read(tmp_path / name)
+        (drawn,) = write_figures(default_figures(table, name), table, tmp_path / name)
+        assert drawn.problem is None
+        assert imread(drawn.path).std() > 0.05
 
 
-def test_many_lines_stay_a_figure(tmp_path: Path, run: WriteRun, metrics: Metrics) -> None:
-    for width in (1, 10, 100):
-        for rate in range(9):
+def test_many_lines_and_categories_stay_figures(tmp_path: Path, run: WriteRun, metrics: Metrics) -> None:
+    for rate in range(9):
+        for width in (1, 10, 100):
             settings = {"model.width": width, "optimizer.lr": 2.0**-rate}
-            run(tmp_path, settings, metrics(1.0 + rate, width=width))
-    against_width, against_rate = charts(summarize(read_runs(tmp_path)))
-    with look():
-        figure = draw(against_width, "loss", ["test/loss"], "many")
-        draw(against_rate, "loss", ["test/loss"], "many")
-    (legend,) = figure.legends
-    assert legend.get_title().get_text() == "learning rate"
-    assert [text.get_text() for text in legend.get_texts()] == ["0.003906", "0.01562", "0.0625", "0.25", "1"]
+            run(tmp_path / "many", settings, metrics(1.0 + rate, width=width))
+    against_width, _ = pages_of(tmp_path / "many")
+    labels = [line.get_label() for line in against_width.axes[0].lines]
+    shown = [label for label in labels if not label.startswith("_")]
+    assert shown == ["0.003906", "0.01562", "0.0625", "0.25", "1"]
+    for activation in ("relu", "tanh"):
+        run(tmp_path / "names", {"model.activation": activation}, metrics(1.0))
+    (page,) = pages_of(tmp_path / "names")
+    assert [label.get_text() for label in page.axes[0].get_xticklabels()] == ["relu", "tanh"]
 
 
 def test_classification_has_a_figure_of_its_errors(tmp_path: Path, run: WriteRun) -> None:
     for width in (1, 2):
         values = {"train/loss": 0.1, "test/loss": 0.2, "train/error": 0.0, "test/error": 0.1 * width}
         run(tmp_path, {"model.width": width}, values)
-    paths = write_figures(summarize(read_runs(tmp_path)), "digits", tmp_path)
-    assert [path.name for path in paths] == ["loss_against_model.width.png", "error_against_model.width.png"]
+    names = [each.name for each in default_figures(Table.read(tmp_path), "digits")]
+    assert names == ["loss_against_model.width", "error_against_model.width"]
 
 
-def test_intervals_wider_than_the_runs_by_far_do_not_take_the_axis(
-    tmp_path: Path, run: WriteRun, metrics: Metrics
+def test_a_figure_that_cannot_be_drawn_takes_no_other_with_it(
+    tmp_path: Path, double_descent: Callable[..., Path]
 ) -> None:
-    for width in (1, 2):
-        for seed in range(2):  # t(0.975, 1) = 12.7
-            run(tmp_path, {"model.width": width}, metrics(1.0 + 0.3 * seed), seed=seed)
-    figure = figure_of(tmp_path)
-    bottom, top = figure.axes[0].get_ylim()
-    assert 0 < bottom < 1.0
-    assert 1.3 < top < 2
-    assert "Where a band leaves its panel the interval reaches farther." in texts_of(figure)
+    @figure(title="Good", caption="It is.")
+    def good(axes: Any, table: Table) -> None:
+        axes.plot([1, 2], [1, 2])
+
+    @figure(title="Absent", caption="Nothing.")
+    def absent(axes: Any, table: Table) -> None:
+        table.group("model.width", "ntk/drift")
+
+    @figure(title="Broken", caption="Nothing.", panels=2)
+    def broken(axes: Any, table: Table) -> None:
+        axes[2].plot([1], [1])
+
+    table = Table.read(double_descent(tmp_path / "sweep", 1))
+    (tmp_path / "absent.png").write_bytes(b"of an earlier time")
+    drawn = write_figures([absent, broken, good], table, tmp_path)
+    assert drawn[0].problem == "No run has the metric ntk/drift."
+    assert drawn[1].problem is not None
+    assert drawn[1].problem.startswith("IndexError: list index out of range (test_default.py, line ")
+    assert drawn[2].problem is None
+    assert [path.name for path in sorted(tmp_path.glob("*.png"))] == ["good.png"]
