@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from dlexp.callbacks.base import MeasureCallback
 from dlexp.callbacks.companion import Companion, redrawn
-from dlexp.callbacks.figures.barrier import draw_barrier
 from dlexp.callbacks.settings import require_count, require_positive
 from dlexp.measures.connectivity import (
     BARRIER_DEFINITIONS,
@@ -25,6 +24,7 @@ from dlexp.measures.connectivity import (
     path_losses,
 )
 from dlexp.measures.linear_chain import require_linear_chain
+from dlexp.plots.runs.barrier import draw_barrier
 from dlexp.seeding import derive_seed
 from dlexp.training.hooks import reason_for_single_steps
 from dlexp.training.learner import Learner

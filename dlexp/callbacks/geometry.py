@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.callbacks.base import MeasureCallback, evaluation_mode
-from dlexp.callbacks.figures.geometry import draw_geometry
 from dlexp.callbacks.settings import require_count, require_names, require_positive
 from dlexp.measures.geometry import (
     cka_matrix,
@@ -25,6 +24,7 @@ from dlexp.measures.geometry import (
     regression_probe,
     two_nn_dimension,
 )
+from dlexp.plots.runs.geometry import draw_geometry
 from dlexp.training.learner import Learner
 from dlexp.training.losses import ERRORS
 from dlexp.training.plan import Plan

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from dlexp.callbacks.base import MeasureCallback
 from dlexp.callbacks.companion import Companion, redrawn
-from dlexp.callbacks.figures.pruning import draw_pruning
 from dlexp.callbacks.settings import require_count
 from dlexp.measures.functional import trainable_parameters
 from dlexp.measures.pruning import (
@@ -22,6 +21,7 @@ from dlexp.measures.pruning import (
     random_masks,
     random_signs,
 )
+from dlexp.plots.runs.pruning import draw_pruning
 from dlexp.seeding import derive_seed
 from dlexp.training.hooks import reason_for_single_steps
 from dlexp.training.learner import Learner

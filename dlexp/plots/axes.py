@@ -71,12 +71,12 @@ def ticks_at(axes: "Axes", values: Iterable[float | Point], labels: Sequence[str
     >>> [label.get_text() for label in axes.get_xticklabels()]
     ['1', '5', '200']
     """
-    values = sorted({value[0] if isinstance(value, tuple) else value for value in values})
-    if not values or (len(values) > _MOST_TICKS and labels is None):
+    ticks = sorted({value[0] if isinstance(value, tuple) else value for value in values})
+    if not ticks or (len(ticks) > _MOST_TICKS and labels is None):
         return axes
     from matplotlib.ticker import NullLocator
 
-    axes.set_xticks(values, list(labels) if labels else [number_text(value) for value in values])
+    axes.set_xticks(ticks, list(labels) if labels else [number_text(tick) for tick in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
     return axes
 
