@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.figures.barrier import draw_barrier
 from dlexp.callbacks.settings import require_count, require_positive
 from dlexp.measures.connectivity import (
     BARRIER_DEFINITIONS,
@@ -24,6 +23,7 @@ from dlexp.measures.connectivity import (
     path_losses,
 )
 from dlexp.measures.linear_chain import require_linear_chain
+from dlexp.plots.runs.barrier import draw_barrier
 from dlexp.seeding import derive_seed
 from dlexp.train.member import Companion, Member, redrawn
 from dlexp.train.plan import Plan

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dlexp.studies.report.bars import WIDTH, Label, interval_bar
+from dlexp.report.bars import WIDTH, Label, interval_bar
 
 INF = math.inf
 NAN = math.nan

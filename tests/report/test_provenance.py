@@ -1,8 +1,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from dlexp.studies.report.provenance import facts, settings_besides, shared_settings
-from dlexp.studies.runs import read_runs
+from dlexp.records.folders import read_runs
+from dlexp.report.provenance import facts, settings_besides, shared_settings
 from dlexp.results.summary import summarize
 
 WriteRun = Callable[..., Path]

@@ -2,19 +2,41 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
-from dlexp.studies.claims.statistics import OF_CURVE, PER_SEED, Estimated, Table, evaluate
+from dlexp.results.statistic import Estimated, Replicates
+from dlexp.results.statistics import KINDS, difference, ratio, value
 
 WIDTHS = (1.0, 2, 4, 8, 16)
 
 
-def table(values: Sequence[Sequence[float]], positions: Sequence[float] = ()) -> Table:
+TERM = value("test/loss")
+STATISTICS = {
+    "value": TERM,
+    "difference": difference(of=TERM, minus=TERM),
+    "ratio": ratio(of=TERM, to=TERM),
+    **{
+        kind: KINDS[kind]("test/loss", along="model.width")  # type: ignore[call-arg]
+        for kind in ("slope", "rank_correlation", "peak", "valley", "peak_ratio")
+    },
+}
+
+
+def table(values: Sequence[Sequence[float]], positions: Any = ()) -> Replicates:
     array = np.array(values, dtype=float)
     at = np.broadcast_to(positions, array.shape) if len(positions) else np.zeros_like(array)
-    return Table(tuple(range(len(array))), array, at)
+    return Replicates(tuple(range(len(array))), array, at, (len(array),))
+
+
+def evaluate(kind: str, replicates: Replicates) -> Estimated:
+    return STATISTICS[kind].estimate(replicates)
+
+
+def test_every_kind_is_tried_here() -> None:
+    assert set(STATISTICS) == set(KINDS)
 
 
 def test_value_and_difference() -> None:
@@ -66,6 +88,13 @@ def test_peak_is_of_the_mean_curve_not_the_mean_of_peaks() -> None:
     assert (sharp.estimate, sharp.low, sharp.high) == (4, 4, 4)
 
 
+def test_a_valley_is_the_peak_of_the_mirrored_curve() -> None:
+    rows = np.random.default_rng(3).normal(size=(5, len(WIDTHS)))
+    valley, peak = evaluate("valley", table(rows, WIDTHS)), evaluate("peak", table(-rows, WIDTHS))
+    assert valley == peak
+    assert valley.estimate == WIDTHS[rows.mean(axis=0).argmin()]
+
+
 def test_peak_ratio_is_to_the_largest_position_and_at_least_one() -> None:
     found = evaluate("peak_ratio", table([[2, 1, 9, 3], [2, 3, 5, 1]], (16, 1, 2, 4)))
     assert found.estimate == pytest.approx(7 / 2)
@@ -74,7 +103,7 @@ def test_peak_ratio_is_to_the_largest_position_and_at_least_one() -> None:
     assert falling.high > falling.estimate >= 1
 
 
-@pytest.mark.parametrize("kind", [*PER_SEED, *OF_CURVE])
+@pytest.mark.parametrize("kind", STATISTICS)
 def test_replicates_without_spread_give_the_point(kind: str) -> None:
     found = evaluate(kind, table([[0.1, 0.7, 0.3]] * 5, (1, 2, 3)))
     assert found.low == found.estimate == found.high
@@ -90,6 +119,7 @@ def test_replicates_without_spread_give_the_point(kind: str) -> None:
         ("rank_correlation", [2, 2, 2]),
         ("peak", [2, 2, 2]),
         ("peak", [1, 2, 2]),
+        ("valley", [1, 1, 2]),
         ("peak_ratio", [1, 1, -1]),
         ("peak_ratio", [1, 1, 0]),
         ("difference", [math.inf, math.inf, 1]),
@@ -122,13 +152,13 @@ def test_infinite_values_count_as_infinite() -> None:
 
 def test_positions_of_a_metric_may_differ_between_seeds() -> None:
     positions = np.array([[1.0, 2, 4], [2, 4, 16]])
-    found = evaluate("slope", Table((0, 1), positions**-2, positions))
+    found = evaluate("slope", table(positions**-2, positions))
     assert found.values == pytest.approx({0: -2, 1: -2})
-    found = evaluate("peak", Table((0, 1), np.array([[1.0, 3, 2], [1, 3, 2]]), positions))
+    found = evaluate("peak", table([[1, 3, 2], [1, 3, 2]], positions))
     assert found.estimate == 3
 
 
-def rates(kind: str, region: tuple[float, float], tables: Sequence[Table]) -> tuple[float, float]:
+def rates(kind: str, region: tuple[float, float], tables: Sequence[Replicates]) -> tuple[float, float]:
     """Return the shares of tables whose interval lies inside, and outside the region."""
     found: list[Estimated] = [evaluate(kind, each) for each in tables]
     inside = sum(region[0] <= one.low and one.high <= region[1] for one in found)
@@ -136,7 +166,7 @@ def rates(kind: str, region: tuple[float, float], tables: Sequence[Table]) -> tu
     return inside / len(found), outside / len(found)
 
 
-def curves(law: np.ndarray, spread: float, shared: float, count: int, seeds: int = 5) -> list[Table]:
+def curves(law: np.ndarray, spread: float, shared: float, count: int, seeds: int = 5) -> list[Replicates]:
     """Return tables of lognormal curves with the mean `law`; `shared` of the variance is the seed's own."""
     generator = np.random.default_rng(7)
     shape = (count, seeds, len(law))

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from dlexp.studies.report.texts import duration_text, number_texts, ranges_text, region_text
+from dlexp.report.texts import duration_text, number_texts, ranges_text, region_text
 
 INF = math.inf
 

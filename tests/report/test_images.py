@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dlexp.studies.report import Figure
-from dlexp.studies.report.images import embedded, thumbnail
+from dlexp.report.images import Drawn, embedded, thumbnail
 
-MakeFigure = Callable[..., Figure]
+MakeFigure = Callable[..., Drawn]
 
 
 def decoded(uri: str) -> tuple[str, bytes]:

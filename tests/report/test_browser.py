@@ -2,34 +2,49 @@
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dlexp.records.files import write_atomically
-from dlexp.studies.claims.definition import Finding
-from dlexp.studies.report import Figure, IndexEntry, render_index, render_report
-from dlexp.studies.runs import Run
+from dlexp.records.run import Run
+from dlexp.report.images import Drawn
+from dlexp.report.index import render_index
+from dlexp.report.page import render_report
+from dlexp.report.results import Results
+from dlexp.results.claims import Finding
+from dlexp.results.study import Figure, Study
 from dlexp.results.summary import summarize
+from dlexp.results.table import Table
 
-STUDY: dict[str, Any] = {
-    "name": "double_descent_with_a_long_name_that_a_phone_has_to_break",
-    "question": "Does the test loss fall again?",
-    "command": "python scripts/train.py study=double_descent "
-    + "model.width=1,2,3,4,5,6,8,12,25,75,300 " * 3,
-}
+STUDY = Study(
+    "double_descent_with_a_long_name_that_a_phone_has_to_break",
+    question="Does the test loss fall again?",
+    command="python scripts/train.py study=double_descent " + "model.width=1,2,3,4,5,6,8,12,25,75,300 " * 3,
+)
 
 
 def make_run(width: int, seed: int, metrics: dict[str, float], error: str | None = None) -> Run:
     status = "failed" if error else "done"
-    config = {"model.width": width, "model.activation": "relu", "seed": seed}
-    return Run(Path(f"width={width},seed={seed}"), status, seed, config, metrics, ("model.width=1",), error)
+    config = {"model": {"width": width, "activation": "relu"}, "seed": seed}
+    name, typed = f"width={width},seed={seed}", ["model.width=1"]
+    return Run(
+        status,
+        name,
+        seed=seed,
+        config=config,
+        overrides=typed,
+        metrics=metrics,
+        error=error,
+        folder=Path(name),
+    )
 
 
 @pytest.fixture(scope="module")
 def pages(
-    tmp_path_factory: pytest.TempPathFactory, finding: Callable[..., Finding], figure: Callable[..., Figure]
+    tmp_path_factory: pytest.TempPathFactory, finding: Callable[..., Finding], figure: Callable[..., Drawn]
 ) -> Path:
     """A folder with index.html and report.html, of a sweep whose losses do not rise with its widths."""
     folder = tmp_path_factory.mktemp("pages")
@@ -40,12 +55,14 @@ def pages(
         for seed in range(2)
     ]
     summary = summarize([*runs, make_run(1000, 0, {}, error="<script>alert(1)</script>" * 9)])
-    figures = [figure(folder, "loss")]
+    figures = [figure(folder / "figures", "loss")]
     findings = [
         finding("peak", figure="loss", controls=(("control", "supported"),)),
         finding("control", is_control=True, verdict="inconclusive"),
     ]
-    index = render_index([IndexEntry(STUDY, findings, figures, "report.html")])
+    shown = Figure("loss", "Test loss", "It peaks.", 1, None, lambda axes, table: None)
+    study = replace(STUDY, figures=(shown,))
+    index = render_index([Results(folder, Table(()), study, findings)])
     write_atomically(folder / "index.html", index)
     write_atomically(folder / "report.html", render_report(STUDY, summary, findings, figures, folder))
     return folder

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from dlexp.studies.claims.definition import Finding
-from dlexp.studies.report import Figure
+from dlexp.report.images import Drawn
+from dlexp.results.claims import Finding
 
 
 def make_finding(name: str = "peak", /, **fields: Any) -> Finding:
@@ -45,17 +45,17 @@ def make_finding(name: str = "peak", /, **fields: Any) -> Finding:
     )
 
 
-def make_figure(folder: Path, name: str = "double_descent", /, **fields: Any) -> Figure:
+def make_figure(folder: Path, name: str = "double_descent", /, **fields: Any) -> Drawn:
     """Draw a small figure as PNG and SVG."""
     from matplotlib.figure import Figure as Canvas
 
-    from dlexp.studies.style import look, save
+    from dlexp.plots.style import look, save
 
     with look():
         drawn = Canvas(figsize=(6, 3))
         drawn.subplots().plot([1, 2, 3], [1, 3, 2])
         path, _ = save(drawn, folder / name)
-    return Figure(**{"name": name, "title": "Test loss", "caption": "It peaks.", "path": path, **fields})
+    return Drawn(**{"name": name, "title": "Test loss", "caption": "It peaks.", "path": path, **fields})
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +64,7 @@ def finding() -> Callable[..., Finding]:
 
 
 @pytest.fixture(scope="session")
-def figure() -> Callable[..., Figure]:
+def figure() -> Callable[..., Drawn]:
     return make_figure
 
 
@@ -252,3 +252,8 @@ class Document(HTMLParser):
 @pytest.fixture
 def document() -> type[Document]:
     return Document
+
+
+@pytest.fixture
+def run(write_run: Callable[..., Path]) -> Callable[..., Path]:
+    return write_run

@@ -9,8 +9,21 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlexp.studies.claims import Finding, claims_json, judge, parse_claims
-from dlexp.studies.runs import DIVERGED, DONE, FAILED, UNFINISHED, UNREADABLE, Run
+from dlexp.records.run import DIVERGED, DONE, FAILED, UNFINISHED, UNREADABLE, Run
+from dlexp.results.claims import Claim, Finding, at_least, at_most, between, exactly
+from dlexp.results.statistic import Statistic
+from dlexp.results.statistics import (
+    difference,
+    peak,
+    peak_ratio,
+    rank_correlation,
+    ratio,
+    slope,
+    valley,
+    value,
+)
+from dlexp.results.table import Table
+from dlexp.results.verdict import claims_json, judge
 
 WIDTHS = (1, 2, 4)
 # Few values, so that ties are common, and the ends of what a float can hold.
@@ -19,20 +32,20 @@ BAD = st.sampled_from([math.nan, math.inf, -math.inf])
 STATUSES = st.sampled_from([DONE] * 12 + [FAILED, DIVERGED, UNFINISHED, UNREADABLE])
 SEEDS = 6
 
-STATISTICS: list[dict[str, Any]] = [
-    {"kind": "value", "of": {"metric": "loss", "where": {"model.width": 1}}},
+NARROW, WIDE = (value("loss", {"model.width": width}) for width in (1, 4))
+STATISTICS: list[Statistic] = [
+    NARROW,
+    *(difference(of=NARROW, minus=other) for other in (WIDE, 1.0)),
+    *(ratio(of=NARROW, to=other) for other in (WIDE, 1.0)),
     *(
-        {"kind": kind, "of": {"metric": "loss", "where": {"model.width": 1}}, second: other}
-        for kind, second in (("difference", "minus"), ("ratio", "to"))
-        for other in ({"metric": "loss", "where": {"model.width": 4}}, 1.0)
-    ),
-    *(
-        {"kind": kind, "metric": "loss", "along": along}
-        for kind in ("slope", "peak", "peak_ratio", "rank_correlation")
+        kind("loss", along=along)
+        for kind in (slope, peak, valley, peak_ratio, rank_correlation)
         for along in ("model.width", "size")
     ),
 ]
-REGION = st.sampled_from([[None, 1.0], [0.0, None], [1, 2], [-1, 1], [2, 2], [-1e308, None]])
+REGION = st.sampled_from(
+    [at_most(1), at_least(0), between(1, 2), between(-1, 1), exactly(2), at_least(-1e308)]
+)
 DIVERGED_AS = st.sampled_from(["refuse", "leave_out", 1.0, 0.0, -1.0, math.inf, -math.inf])
 CELL = st.none() | st.tuples(STATUSES, VALUES | VALUES | VALUES | BAD, VALUES)
 WHOLE_CELL = st.tuples(st.just(DONE), VALUES, VALUES)
@@ -52,9 +65,9 @@ WHOLE_CELL = st.tuples(st.just(DONE), VALUES, VALUES)
 )
 def test_any_runs_are_judged(
     run: Callable[..., Run],
-    plain: Callable[..., dict[str, Any]],
-    statistic: dict[str, Any],
-    region: list[float | None],
+    claim: Callable[..., Claim],
+    statistic: Statistic,
+    region: tuple[float, float],
     diverged: str | float,
     cells: list[list[tuple[str, float, float] | None]],
     order: Any,
@@ -67,12 +80,12 @@ def test_any_runs_are_judged(
         if cell is not None
         for status, value, size in [cell]
     ]
-    claims = parse_claims([plain(statistic, region, diverged=diverged)])
-    (found,) = findings = judge(claims, runs)
+    claims = [claim(statistic, region, diverged=diverged)]
+    (found,) = findings = judge(claims, Table(tuple(runs)))
     json.loads(claims_json(findings), parse_constant=lambda constant: 1 / 0)
     check(found, runs, diverged)
     order.shuffle(runs)
-    assert np.array_equal(ends(judge(claims, runs)[0]), ends(found), equal_nan=True)
+    assert np.array_equal(ends(judge(claims, Table(tuple(runs)))[0]), ends(found), equal_nan=True)
 
 
 def ends(found: Finding) -> list[float]:
@@ -92,7 +105,7 @@ def check(found: Finding, runs: list[Run], diverged: str | float) -> None:
     else:
         assert found.low > high or found.high < low
     widths = (1, 4) if "[model.width=4]" in found.statistic else (1,) if "[" in found.statistic else WIDTHS
-    matched = [run for run in runs if run.config["model.width"] in widths]
+    matched = [run for run in runs if run.settings["model.width"] in widths]
     assert all(run.status in (DONE, DIVERGED) for run in matched)
     assert all(math.isfinite(run.metrics["loss"]) for run in matched if run.status == DONE)
     assert diverged != "refuse" or all(run.status == DONE for run in matched)

@@ -3,11 +3,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dlexp.studies.claims.definition import Finding
-from dlexp.studies.report import Figure, IndexEntry, render_index
+from dlexp.report.images import Drawn
+from dlexp.report.index import render_index
+from dlexp.report.results import Results
+from dlexp.results.claims import Finding
+from dlexp.results.study import Figure, Study
+from dlexp.results.table import Table
 
 MakeFinding = Callable[..., Finding]
-MakeFigure = Callable[..., Figure]
+MakeFigure = Callable[..., Drawn]
+
+
+def results(folder: Path, findings: list[Finding], name: str = "s", **fields: Any) -> Results:
+    return Results(folder, Table(()), Study(name, **fields), findings)
+
+
+def shown(name: str) -> Figure:
+    return Figure(name, "Test loss", "It peaks.", 1, None, lambda axes, table: None)
 
 
 def test_each_claim_its_verdict_its_figure_and_the_report(
@@ -18,12 +30,12 @@ def test_each_claim_its_verdict_its_figure_and_the_report(
         finding("peak", text="It peaks.", figure="loss"),
         finding("control", text="A control.", is_control=True),
     ]
-    study = {"name": "double_descent", "question": "Does it fall again?", "fast": True}
+    for name in ("loss", "other"):
+        figure(tmp_path / "dd" / "figures", name)
+    question, figures = "Does it fall again?", (shown("loss"), shown("other"), shown("not_drawn"))
     entries = [
-        IndexEntry(study, findings, [figure(tmp_path, "loss"), figure(tmp_path, "other")], "dd/report.html"),
-        IndexEntry(
-            {"name": "ntk"}, [finding("drift", text="It falls.", verdict="not supported")], [], "ntk/r.html"
-        ),
+        results(tmp_path / "dd", findings, "double_descent", question=question, fast=True, figures=figures),
+        results(tmp_path / "ntk", [finding("drift", text="It falls.", verdict="not supported")]),
     ]
     page = document(render_index(entries))
     text = page.text()
@@ -43,8 +55,8 @@ def test_each_claim_its_verdict_its_figure_and_the_report(
         "dd/report.html#figure-loss",
         "dd/report.html#claim-peak",
         "dd/report.html#claim-plain",
-        "ntk/r.html",
-        "ntk/r.html#claim-drift",
+        "ntk/report.html",
+        "ntk/report.html#claim-drift",
     ]
     assert [image.attributes["alt"] for image in page.all("img")] == ["Figure: Test loss"]
     assert all((image.attributes["src"] or "").startswith("data:image/png") for image in page.all("img"))
@@ -52,11 +64,11 @@ def test_each_claim_its_verdict_its_figure_and_the_report(
 
 def test_names_and_links_are_escaped(finding: MakeFinding, document: Any) -> None:
     bad = "<script>alert(1)</script>"
-    text = render_index([IndexEntry({"name": bad}, [finding(bad, text=bad)], [], "a b/'\"/report.html")])
+    text = render_index([results(Path("a b'\""), [finding(bad, text=bad)], bad)])
     page = document(text)
     assert len(page.all("script")) == 1
     assert page.all("h2")[0].text == bad
-    assert page.all("a")[0].attributes["href"] == "a%20b/%27%22/report.html"
+    assert page.all("a")[0].attributes["href"] == "a%20b%27%22/report.html"
 
 
 def test_no_estimate_and_no_study(finding: MakeFinding, document: Any) -> None:
@@ -64,6 +76,6 @@ def test_no_estimate_and_no_study(finding: MakeFinding, document: Any) -> None:
     nothing = finding(estimate=nan, low=nan, high=nan, verdict="inconclusive", reason="No runs.")
     assert (
         "no estimate, predicted at least 2. No runs."
-        in document(render_index([IndexEntry({"name": "s"}, [nothing], [], "s.html")])).text()
+        in document(render_index([results(Path("s"), [nothing])])).text()
     )
     assert document(render_index([])).text() == "Claims and verdicts 0 claims of 0 studies."

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from dlexp.studies.results import read
+from dlexp.report.results import read
 
 WriteRun = Callable[..., Path]
 Metrics = Callable[..., dict[str, float]]

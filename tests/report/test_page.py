@@ -1,29 +1,29 @@
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dlexp.studies.claims.definition import Finding
-from dlexp.studies.report import Figure, render_report
-from dlexp.studies.runs import read_runs
+from dlexp.records.folders import read_runs
+from dlexp.report.images import Drawn
+from dlexp.report.page import render_report
+from dlexp.results.claims import Finding
+from dlexp.results.study import Study
 from dlexp.results.summary import Summary, summarize
 
 WriteRun = Callable[..., Path]
 MakeFinding = Callable[..., Finding]
-MakeFigure = Callable[..., Figure]
+MakeFigure = Callable[..., Drawn]
 
-STUDY: dict[str, Any] = {
-    "name": "double_descent",
-    "question": "Does the test loss fall again?",
-    "command": "python scripts/train.py study=double_descent 'seed=range(5)'",
-    "seconds": 83.2,
-    "fast": False,
-    "sources": ["Belkin et al. 2019, https://arxiv.org/abs/1812.11118"],
-    "claims": [],
-    "figures": [],
-}
+STUDY = Study(
+    "double_descent",
+    question="Does the test loss fall again?",
+    command="python scripts/train.py study=double_descent 'seed=range(5)'",
+    seconds=83.2,
+    sources=("Belkin et al. 2019, https://arxiv.org/abs/1812.11118",),
+)
 
 
 @pytest.fixture
@@ -73,8 +73,8 @@ def test_the_order_of_the_page_and_what_each_part_says(
     ]
     assert page.all("figcaption")[0].text == "Loss against width. It peaks."
     assert page.all("img")[0].attributes["alt"] == "Figure: Loss against width"
-    assert [item.text for item in page.all("li")] == STUDY["sources"]
-    assert page.all("code")[-1].text == STUDY["command"]
+    assert [item.text for item in page.all("li")] == [*STUDY.sources]
+    assert page.all("code")[-1].text == STUDY.command
     assert "time taken 19 s (sum over runs), 1 min 23 s (on the clock) device cpu torch 2.13.0" in page.text()
     assert "data.n_train 100" in page.text()
 
@@ -83,7 +83,7 @@ def test_without_sources_of_its_own_a_study_shows_those_of_its_claims(
     tmp_path: Path, summary: Summary, finding: MakeFinding, document: Any
 ) -> None:
     findings = [finding("a", source="A 2019"), finding("b", source="B 2020"), finding("c", source="A 2019")]
-    page = document(render_report({**STUDY, "sources": []}, summary, findings, [], tmp_path))
+    page = document(render_report(replace(STUDY, sources=()), summary, findings, [], tmp_path))
     assert [item.text for item in page.all("li")] == ["A 2019", "B 2020"]
 
 
@@ -123,7 +123,7 @@ def test_what_comes_from_runs_and_files_is_escaped(
     bad = "<script>alert('x')</script>\"&"
     run(tmp_path / "s", {"model.activation": bad}, {f"m/{bad}": 1.0}, overrides={"a": 1}, device=bad)
     run(tmp_path / "s", {"model.activation": "relu"}, {}, overrides={"a": 2}, status="failed", error=bad)
-    study = {**STUDY, **dict.fromkeys(("name", "question", "command"), bad), "sources": [bad]}
+    study = replace(STUDY, name=bad, question=bad, command=bad, sources=(bad,), notices=(bad,))
     findings = [
         finding(
             bad, text=bad, source=bad, statistic=bad, reason=bad, scope=bad, controls=((bad, "supported"),)
@@ -171,7 +171,9 @@ def test_runs_that_are_not_done_are_listed_with_their_error(
     failed = run(tmp_path, {"model.width": 2}, {}, status="failed", error="RuntimeError: singular")
     diverged = run(tmp_path, {"model.width": 3}, {}, status="diverged", error="train/loss was nan at step 12")
     (tmp_path / "width=4,seed=0-12345678").mkdir()
-    page = document(render_report({**STUDY, "fast": True}, summarize(read_runs(tmp_path)), [], [], tmp_path))
+    page = document(
+        render_report(replace(STUDY, fast=True), summarize(read_runs(tmp_path)), [], [], tmp_path)
+    )
     assert "3 of 4 runs are not done." in page.text()
     assert "A quick look (debug=fast)" in page.text()
     cells = [cell.text for cell in page.all("td") if "number" not in (cell.attributes["class"] or "")]
@@ -192,7 +194,7 @@ def test_no_run_done_and_no_configuration_at_all(tmp_path: Path, run: WriteRun, 
     assert "No run has a configuration that can be read." in text
     run(tmp_path / "failed", {"model.width": 1}, {}, status="failed", error="no", duration_s=None)
     summary = summarize(read_runs(tmp_path / "failed"))
-    text = document(render_report({**STUDY, "seconds": None}, summary, [], [], tmp_path)).text()
+    text = document(render_report(replace(STUDY, seconds=None), summary, [], [], tmp_path)).text()
     assert "1 of 1 runs are not done." in text
     assert "nan" not in text
 
@@ -221,3 +223,17 @@ def test_the_interval_is_drawn_against_the_region(
     assert float(region.attributes["x"]) == pytest.approx(66 - 2)
     assert float(region.attributes["width"]) == pytest.approx(297 - 66 + 4)
     assert float(estimate.attributes["cx"]) == pytest.approx(66 + 168 * (3.25 - 2) / 1.6, abs=0.06)
+
+
+def test_a_figure_that_cannot_be_drawn_says_so_in_its_place(
+    tmp_path: Path, summary: Summary, figure: MakeFigure, document: Any
+) -> None:
+    lost = Drawn("lost", "Lost", "It was here.", tmp_path / "lost.png", "No run has the metric x.")
+    page = document(render_report(STUDY, summary, [], [lost, figure(tmp_path)], tmp_path))
+    assert "This figure cannot be drawn: No run has the metric x. Lost. It was here." in page.text()
+    assert [image.attributes["alt"] for image in page.all("img")] == ["Figure: Test loss"]
+
+
+def test_what_a_reader_has_to_know_stands_above(tmp_path: Path, summary: Summary, document: Any) -> None:
+    page = document(render_report(replace(STUDY, notices=("It differs.",)), summary, [], [], tmp_path))
+    assert [notice.text for notice in page.all("p", class_="notice")] == ["It differs."]

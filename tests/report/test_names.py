@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from dlexp.studies.names import axis_name, estimate_text, setting_names, value_text, value_texts
+from dlexp.report.names import axis_name, estimate_text, setting_names, value_text, value_texts
 
 
 @pytest.mark.parametrize(

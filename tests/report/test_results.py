@@ -7,10 +7,11 @@ from pathlib import Path
 import filelock
 import pandas
 import pytest
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dlexp.studies.results import rebuild
-from dlexp.studies.runs import NoRunsError
+from dlexp.records.folders import NoRunsError
+from dlexp.report.results import rebuild
 
 WriteRun = Callable[..., Path]
 Metrics = Callable[..., dict[str, float]]
@@ -63,7 +64,8 @@ def test_figures_are_images_in_tensorboard_and_do_not_pile_up(
     (image,) = reader.Images("sweep/loss_against_model.width")
     assert image.step == 10
     assert image.encoded_image_string == (tmp_path / "figures" / "loss_against_model.width.png").read_bytes()
-    assert (image.width, image.height) == (1050, 840)
+    with Image.open(tmp_path / "figures" / "loss_against_model.width.png") as figure:
+        assert (image.width, image.height) == figure.size
 
 
 def test_more_runs_refine_the_figures_and_stale_ones_go(
@@ -105,7 +107,7 @@ def test_a_second_process_waits_for_the_first(
     run(tmp_path, {}, metrics(1.0))
     rebuild(tmp_path)
     (tmp_path / "runs.csv").unlink()
-    monkeypatch.setattr("dlexp.studies.results._LOCK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("dlexp.report.results._LOCK_TIMEOUT_S", 0.05)
     with filelock.FileLock(tmp_path / ".locks" / "report.lock"), pytest.raises(TimeoutError):
         rebuild(tmp_path)
     assert not (tmp_path / "runs.csv").exists()
@@ -113,7 +115,7 @@ def test_a_second_process_waits_for_the_first(
 
 def test_processes_at_once_do_not_corrupt(tmp_path: Path, double_descent: Callable[..., Path]) -> None:
     sweep = double_descent(tmp_path, 2)
-    code = f"from dlexp.studies.results import rebuild; rebuild({str(sweep)!r})"
+    code = f"from dlexp.report.results import rebuild; rebuild({str(sweep)!r})"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     processes = [
         subprocess.Popen([sys.executable, "-W", "error", "-c", code], stderr=subprocess.PIPE, env=environment)

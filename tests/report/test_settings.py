@@ -3,9 +3,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dlexp.studies.report import render_report
-from dlexp.studies.report.settings import Cell, main_metrics, settings_table
-from dlexp.studies.runs import read_runs
+from dlexp.records.folders import read_runs
+from dlexp.report.page import render_report
+from dlexp.report.settings import Cell, main_metrics, settings_table
+from dlexp.results.claims import Claim, at_least
+from dlexp.results.statistics import ratio, value
+from dlexp.results.study import Study
 from dlexp.results.summary import summarize
 
 WriteRun = Callable[..., Path]
@@ -17,7 +20,7 @@ def test_a_row_a_setting_with_numbers_beside_their_texts(tmp_path: Path, run: Wr
         for seed, loss in enumerate(losses):
             run(tmp_path, {"model.width": width}, {"test/loss": loss}, seed=seed)
     run(tmp_path, {"model.width": 5}, {}, seed=2, status="failed", error="no")
-    table = settings_table(summarize(read_runs(tmp_path)), {})
+    table = settings_table(summarize(read_runs(tmp_path)), Study("s"))
     assert [(column.name, column.key) for column in table.columns] == [
         ("width", "model.width"),
         ("n", "runs that are done"),
@@ -54,7 +57,7 @@ def test_of_many_metrics_the_main_ones_are_shown_and_the_others_on_demand(
     names = [f"many/metric_{i}" for i in range(9)]
     run(tmp_path, {"model.width": 1}, dict.fromkeys(names, 1.0))
     summary = summarize(read_runs(tmp_path))
-    study = {"name": "s", "metrics": ["many/metric_7", "many/metric_2"]}
+    study = Study("s", metrics=("many/metric_7", "many/metric_2"))
     table = settings_table(summary, study)
     shown = [column.key for column in table.columns if not column.extra]
     assert shown == ["runs that are done", "many/metric_7", "many/metric_2"]
@@ -67,15 +70,14 @@ def test_of_many_metrics_the_main_ones_are_shown_and_the_others_on_demand(
 def test_few_metrics_are_all_shown(tmp_path: Path, run: WriteRun, document: Any) -> None:
     run(tmp_path, {"model.width": 1}, dict.fromkeys(METRICS, 1.0))
     summary = summarize(read_runs(tmp_path))
-    assert settings_table(summary, {"metrics": ["ntk/drift"]}).extra == 0
+    assert settings_table(summary, Study("s", metrics=("ntk/drift",))).extra == 0
     assert not document(render_report(None, summary, [], [], tmp_path)).all("input")
 
 
 def test_the_main_metrics_are_the_studys_then_those_of_its_claims_then_the_losses() -> None:
-    assert main_metrics(METRICS, {"metrics": ("ntk/drift", "absent")}) == ["ntk/drift"]
-    claims = [{"statistic": {"of": {"metric": "train/loss"}, "to": {"metric": "ntk/drift"}}}]
-    figures = [{"panels": [{"lines": [{"metric": "model/parameters"}, {"metric": "train/loss"}]}]}]
-    study = {"metrics": [], "claims": claims, "figures": figures}
-    assert main_metrics(METRICS, study) == ["train/loss", "ntk/drift", "model/parameters"]
-    assert main_metrics(METRICS, {}) == ["test/loss", "train/loss"]
-    assert main_metrics(("a", "b"), {}) == ["a", "b"]
+    assert main_metrics(METRICS, Study("s", metrics=("ntk/drift", "absent"))) == ["ntk/drift"]
+    statistic = ratio(of=value("train/loss"), to=value("ntk/drift"))
+    claim = Claim(name="c", text="t", scope="s", statistic=statistic, region=at_least(1))
+    assert main_metrics(METRICS, Study("s", claims=(claim,))) == ["train/loss", "ntk/drift"]
+    assert main_metrics(METRICS, Study("s")) == ["test/loss", "train/loss"]
+    assert main_metrics(("a", "b"), Study("s")) == ["a", "b"]
