@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlexp.training.plan import Block, Blocks, Plan, count_steps, evenly_spaced_steps, log_spaced_steps
+from dlexp.train.plan import Block, Blocks, Plan, count_steps, evenly_spaced_steps, log_spaced_steps
 
 
 @given(total=st.integers(0, 10**5), per_decade=st.integers(1, 30))
