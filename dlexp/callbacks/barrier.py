@@ -15,6 +15,7 @@ from dlexp.callbacks.base import MeasureCallback
 from dlexp.callbacks.companion import Companion, redrawn
 from dlexp.callbacks.figures.barrier import draw_barrier
 from dlexp.callbacks.settings import require_count, require_positive
+from dlexp.measures.chain import require_chain
 from dlexp.measures.connectivity import (
     BARRIER_DEFINITIONS,
     BezierCurve,
@@ -24,7 +25,6 @@ from dlexp.measures.connectivity import (
     match_permutation,
     path_losses,
 )
-from dlexp.measures.linear_chain import require_linear_chain
 from dlexp.seeding import derive_seed
 from dlexp.training.hooks import reason_for_single_steps
 from dlexp.training.learner import Learner
@@ -171,7 +171,7 @@ class Barrier(MeasureCallback):
         self._twin: Companion | None = None
         try:
             if self.matching:
-                require_linear_chain(module.network, "the network")
+                require_chain(module.network, "the network")
             if self.partner == "twin":
                 if self.split_step is None:
                     self._twin = Companion(

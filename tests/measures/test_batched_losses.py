@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlexp.measures.batched_losses import batched_losses, combination_losses, linear_combinations
+from dlexp.measures.points import batched_losses, combination_losses, linear_combinations
 from dlexp.measures.functional import mean_squared_error, parameter_vector
 from dlexp.models.activations import Erf
 from dlexp.models.mlp import MLP
@@ -136,7 +136,7 @@ def test_combinations_equal_a_loop(name: str) -> None:
 
 
 def test_many_blocks_are_put_together_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlexp.measures.batched_losses._BLOCK_BYTES", {"cpu": 900})
+    monkeypatch.setattr("dlexp.measures.points._BLOCK_BYTES", {"cpu": 900})
     for name in ("relu", "residual"):
         model, x, y, vectors = setting(name)
         expected = loop(model, mean_squared_error, x, y, vectors)

@@ -6,7 +6,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from dlexp.measures.linear_chain import is_linear, linear_layers, require_linear_chain
+from dlexp.measures.chain import require_chain
 
 _HOMOGENEOUS = (nn.Identity, nn.LeakyReLU, nn.ReLU)
 
@@ -80,13 +80,13 @@ def rescale_first_layer(model: nn.Module, factor: float) -> nn.Module:
 
 def _rescalable_copy(model: nn.Module) -> tuple[nn.Module, list[nn.Linear]]:
     """Return a copy of ``model`` and the copy's linear layers."""
-    for module in require_linear_chain(model, "model"):
-        if not is_linear(module) and type(module) not in _HOMOGENEOUS:
+    for layer in require_chain(model, "model"):
+        if layer.activation is not None and type(layer.activation) not in _HOMOGENEOUS:
             raise ValueError(
-                f"model holds {type(module).__name__}; only ReLU, LeakyReLU and Identity units rescale"
+                f"model holds {type(layer.activation).__name__}; only ReLU, LeakyReLU and Identity units rescale"
             )
     copied = copy.deepcopy(model)
-    return copied, linear_layers(require_linear_chain(copied, "model"))
+    return copied, [layer.linear for layer in require_chain(copied, "model")]
 
 
 def _factor(weight: Tensor, bias: Tensor | None, following: Tensor) -> Tensor:

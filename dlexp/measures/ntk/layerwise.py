@@ -87,30 +87,6 @@ def _as_linear_layer(name: str, module: nn.Module, trainable: set[str]) -> Linea
     raise NotLayerwiseError(f"module {name!r} ({kind}) has trainable parameters and is no known linear layer")
 
 
-_ELEMENTWISE = (
-    nn.ReLU,
-    nn.LeakyReLU,
-    nn.ELU,
-    nn.SiLU,
-    nn.GELU,
-    nn.Softplus,
-    nn.Tanh,
-    nn.Sigmoid,
-    nn.Identity,
-)
-
-
-def is_plain_chain(model: nn.Module) -> bool:
-    """Whether the model is torch's own linear layers and activations in sequence, which need no test."""
-    for module in model.modules():
-        sequential = isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
-        hooked = module._forward_hooks or module._forward_pre_hooks
-        hooked = hooked or module._backward_hooks or module._backward_pre_hooks
-        if hooked or not (sequential or type(module) is nn.Linear or type(module) in _ELEMENTWISE):
-            return False
-    return True
-
-
 @dataclass(frozen=True)
 class _Visit:
     inputs: Tensor
