@@ -69,8 +69,8 @@ def fixed_outputs(network: nn.Module, x: Tensor) -> object:
         found = ["gives other outputs at its second call"]
     if found:
         raise ValueError(
-            f"the forward pass of {type(network).__name__} {' and '.join(found)}, so that its outputs are not a "
-            "fixed function of the parameters; call model.eval() first"
+            f"the forward pass of {type(network).__name__} {' and '.join(found)}, so that its outputs are "
+            "not a fixed function of the parameters; call model.eval() first"
         )
     return first
 

@@ -86,7 +86,7 @@ def unflatten(vector: Tensor, like: dict[str, Tensor]) -> dict[str, Tensor]:
     pieces = vector.split(sizes, dim=-1)
     batch = vector.shape[:-1]
     return {
-        name: piece.reshape(*batch, *p.shape) for piece, (name, p) in zip(pieces, like.items(), strict=True)
+        name: piece.reshape(batch + p.shape) for piece, (name, p) in zip(pieces, like.items(), strict=True)
     }
 
 

@@ -9,11 +9,13 @@ import random
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
 
 
 def private_copy(model: nn.Module) -> nn.Module:
@@ -79,11 +81,31 @@ def _know_uncopyable(value: object, known: dict[int, object]) -> None:
         known[id(value)] = value
 
 
+class _RightDerivatives(TorchFunctionMode):
+    """Compose what torch 2.13 differentiates wrongly the second time of what it differentiates rightly.
+
+    The second derivatives of ``torch._weight_norm``, behind both forms of weight normalisation, are not
+    symmetric: a Hessian was off by 75 %.
+    """
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if function is torch._weight_norm:
+            return _weight_norm(*args, **(kwargs or {}))
+        return function(*args, **(kwargs or {}))
+
+
+def _weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
+    return v * (g / torch.norm_except_dim(v, 2, dim))
+
+
 @contextmanager
 def differentiable() -> Iterator[None]:
     """Record gradients, and second ones, whatever the caller's mode: also under ``inference_mode``.
 
-    Attention takes torch's mathematical backend, the only one that can be differentiated twice.
+    Attention takes torch's mathematical backend, the only one that can be differentiated twice, and weight
+    normalisation is composed of operations whose second derivatives are right.
 
     >>> with torch.inference_mode(), differentiable():
     ...     torch.ones(1, requires_grad=True).exp().requires_grad
@@ -92,7 +114,12 @@ def differentiable() -> Iterator[None]:
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with torch.inference_mode(False), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            sdpa_kernel(SDPBackend.MATH),
+            _RightDerivatives(),
+        ):
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
@@ -111,7 +138,8 @@ def kept_random_state(device: torch.device) -> Iterator[list[str]]:
     """
     drawn: list[str] = []
     state, python_state = torch.get_rng_state(), random.getstate()
-    numpy_state = np.random.get_state()  # noqa: NPY002
+    numpy_state = np.random.get_state(legacy=True)  # noqa: NPY002
+    assert isinstance(numpy_state, tuple)
     cuda_state = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
     try:
         yield drawn
@@ -125,7 +153,8 @@ def kept_random_state(device: torch.device) -> Iterator[list[str]]:
         if random.getstate() != python_state:
             random.setstate(python_state)
             drawn.append("random's generator")
-        found = np.random.get_state()  # noqa: NPY002
+        found = np.random.get_state(legacy=True)  # noqa: NPY002
+        assert isinstance(found, tuple)
         if found[2:] != numpy_state[2:] or not np.array_equal(found[1], numpy_state[1]):
             np.random.set_state(numpy_state)  # noqa: NPY002
             drawn.append("numpy's generator")

@@ -30,6 +30,7 @@ class Animal:
         fixed: whether its outputs are a fixed tensor-valued function of parameters and inputs.
         by_row: whether each row of the outputs, a vector, depends on its own row of the inputs alone.
         is_chain: whether it is a chain of linear layers and activations.
+        plain: the same function of the same parameters, for the oracle; needed where autograd is wrong.
     """
 
     make: Callable[[], nn.Module]
@@ -37,13 +38,14 @@ class Animal:
     fixed: bool = True
     by_row: bool = True
     is_chain: bool = False
+    plain: Callable[[], nn.Module] | None = None
 
-    def fresh(self) -> nn.Module:
+    def fresh(self, plain: bool = False) -> nn.Module:
         """Return the module in float64, the same at every call; half precision stays."""
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is deprecated is still in use
             torch.manual_seed(1)
-            module = self.make()
+            module = self.plain() if plain and self.plain is not None else self.make()
             halves = {p.dtype for p in module.parameters()} == {torch.bfloat16}
             return module if halves else module.double()
 
@@ -204,6 +206,16 @@ def _lazy() -> nn.Module:
     return network
 
 
+def _plain_weight_norm() -> nn.Module:
+    def forward(self: Any, x: Tensor) -> Tensor:
+        weight = self.v * (self.g / self.v.square().sum(dim=1, keepdim=True).sqrt())
+        return self.out(torch.tanh(F.linear(x, weight, self.bias)))
+
+    shapes = {"bias": (4,), "g": (4, 1), "v": (4, 3)}
+    members = {name: nn.Parameter(torch.zeros(shape)) for name, shape in shapes.items()}
+    return Applied(forward, **members, out=nn.Linear(4, 2))
+
+
 def _old_weight_norm() -> nn.Module:
     return _changed(lambda n: torch.nn.utils.weight_norm(n[0]))
 
@@ -327,8 +339,10 @@ ANIMALS: dict[str, Animal] = {
             layer=nn.Linear(3, 2),
         )
     ),
-    "weight norm": Animal(lambda: _changed(lambda n: parametrizations.weight_norm(n[0]))),
-    "weight norm, old": Animal(_old_weight_norm),
+    "weight norm": Animal(
+        lambda: _changed(lambda n: parametrizations.weight_norm(n[0])), plain=_plain_weight_norm
+    ),
+    "weight norm, old": Animal(_old_weight_norm, plain=_plain_weight_norm),
     "orthogonal": Animal(lambda: _changed(lambda n: parametrizations.orthogonal(n[0]))),
     "spectral norm, evaluated": Animal(
         lambda: _changed(lambda n: parametrizations.spectral_norm(n[0])).eval()
@@ -378,7 +392,7 @@ ANIMALS: dict[str, Animal] = {
     "branch on data": Animal(lambda: Applied(_branch, layer=nn.Linear(3, 2))),
     "branch on weights": Animal(
         lambda: Applied(
-            lambda self, x: torch.tanh(self.layer(x)) if self.layer.weight.norm() > 0 else x,
+            lambda self, x: self.layer(x).tanh() if self.layer.weight.norm() > 0.1 else self.layer(x),
             layer=nn.Linear(3, 2),
         )
     ),

@@ -22,7 +22,7 @@ class Oracle:
 
     def network(self, vector: Tensor) -> nn.Module:
         """Return the animal, made anew, at the parameters ``vector``."""
-        network = self._animal.fresh()
+        network = self._animal.fresh(plain=True)
         parameters = _trained(network)
         with torch.no_grad():
             for parameter, part in zip(

@@ -31,8 +31,8 @@ def fit_bezier(
     2018, section 3, with their loss for uniform t rather than uniform arc length). It starts as the
     straight line. Each of ``steps`` steps of Adam, its learning rate falling from ``learning_rate`` to 0 as
     half a cosine, takes one t and the next ``batch_size`` rows of ``x`` (N, ...) and ``y`` of a permutation
-    drawn anew for each epoch, the rest in its last batch (all rows for None), both from ``generator``. ``model`` gives the architecture
-    only.
+    drawn anew for each epoch, the rest in its last batch (all rows for None), both from ``generator``.
+    ``model`` gives the architecture only.
 
     Raises ``ValueError`` as :class:`~dlexp.measures.functional.FunctionalLoss`, for ends that do not fit the
     model and for counts, batch sizes and learning rates out of range; ``FloatingPointError`` if the training

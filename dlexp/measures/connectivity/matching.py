@@ -8,6 +8,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from dlexp.measures.chain import ChainLayer, require_chain
+from dlexp.measures.determinism import require_inputs
 from dlexp.measures.isolation import ordinary
 
 # What a unit's weights count beside its activations, where these decide: nothing.
@@ -90,6 +91,8 @@ def match_activations(model_a: nn.Module, model_b: nn.Module, x: Tensor) -> Matc
     [tensor([0, 1, 2, 3])]
     """
     layers_a, layers_b = _layers(model_a, model_b)
+    require_inputs(model_a, x)
+    require_inputs(model_b, x)
     a, b = [_effective(layer) for layer in layers_a], [_effective(layer) for layer in layers_b]
     permutations: list[Tensor] = []
     outputs = zip(_hidden_outputs(layers_a, x), _hidden_outputs(layers_b, x), strict=True)

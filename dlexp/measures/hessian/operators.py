@@ -123,7 +123,23 @@ def _operator(
                 total = part if len(parts) == 1 else total + weight * part
         return total
 
+    if not loss.model.is_chain:
+        _require_symmetry(operator, like, type(model).__name__)
     return operator
+
+
+def _require_symmetry(operator: Operator, like: Tensor, kind: str) -> None:
+    """Refuse second derivatives that are not symmetric, which shows that one of them is wrong."""
+    angles = torch.arange(1, 2 * len(like) + 1, dtype=like.dtype, device=like.device).reshape(2, -1)
+    vectors = angles.cos()
+    images = operator(vectors)
+    one, other = float(vectors[0] @ images[1]), float(vectors[1] @ images[0])
+    size = float(torch.linalg.vector_norm(images)) * float(torch.linalg.vector_norm(vectors))
+    if not abs(one - other) <= torch.finfo(like.dtype).eps ** 0.5 * size:
+        raise ValueError(
+            f"the second derivatives of {kind} are not symmetric: an operation or a hook in its forward pass "
+            "has a wrong gradient, or none that can be differentiated"
+        )
 
 
 def _hessian(loss: FunctionalLoss, x: Tensor, y: Tensor) -> Operator:

@@ -81,10 +81,9 @@ def rescale_first_layer(model: nn.Module, factor: float) -> nn.Module:
 def _rescalable_copy(model: nn.Module) -> tuple[nn.Module, list[nn.Linear]]:
     """Return a copy of ``model`` and the copy's linear layers."""
     for layer in require_chain(model, "model"):
-        if layer.activation is not None and type(layer.activation) not in _HOMOGENEOUS:
-            raise ValueError(
-                f"model holds {type(layer.activation).__name__}; only ReLU, LeakyReLU and Identity units rescale"
-            )
+        kind = type(layer.activation or nn.Identity())
+        if kind not in _HOMOGENEOUS:
+            raise ValueError(f"model holds {kind.__name__}; only ReLU, LeakyReLU and Identity units rescale")
     copied = copy.deepcopy(model)
     return copied, [layer.linear for layer in require_chain(copied, "model")]
 

@@ -111,8 +111,8 @@ def _count_outputs(function: FunctionalModel) -> int:
                 alone.reshape(part, -1), outputs[:part].reshape(part, -1)
             ):
                 raise ValueError(
-                    f"the outputs of {type(function.network).__name__} for one row depend on the other rows (as "
-                    "with batch statistics), so that no kernel between two inputs exists"
+                    f"the outputs of {type(function.network).__name__} for one row depend on the other rows "
+                    "(as with batch statistics), so that no kernel between two inputs exists"
                 )
     return 1 if outputs.ndim == 1 else outputs.shape[1]
 

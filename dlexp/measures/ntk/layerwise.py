@@ -136,7 +136,7 @@ def layer_factors(model: nn.Module, layers: list[LinearLayer], x: Tensor) -> lis
     Raises ``NotLayerwiseError`` if a layer is not used exactly once, on one vector for each row.
     """
     outputs, visits = _trace(model, layers, x)
-    outputs = outputs if outputs.ndim == 2 else outputs[:, None]
+    outputs = outputs.reshape(len(x), -1)
     gradients = _output_gradients(outputs, [visit.edge for visit in visits])
     return [
         LayerFactors(
@@ -186,7 +186,7 @@ def verify_layerwise(model: nn.Module, layers: list[LinearLayer], x: Tensor) -> 
         raise NotLayerwiseError(f"the inputs are {x.dtype}, without gradients to test row by row")
     x = x.clone().requires_grad_()
     outputs, visits = _trace(model, layers, x)
-    outputs = outputs if outputs.ndim == 2 else outputs[:, None]
+    outputs = outputs.reshape(len(x), -1)
     nodes: list[Any] = [*(visit.edge for visit in visits), x]
     gradients = _output_gradients(outputs, nodes, retain=True)
     weights = _generic(outputs.numel(), x).view_as(outputs)
