@@ -75,6 +75,23 @@ def fixed_outputs(network: nn.Module, x: Tensor) -> object:
     return first
 
 
+def require_fixed(network: nn.Module, x: Tensor) -> Tensor:
+    """Return :func:`fixed_outputs` of a private copy as a tensor of real numbers.
+
+    Raises ``TypeError`` where they are none.
+
+    >>> require_fixed(nn.Identity(), torch.ones(2, dtype=torch.int64))
+    Traceback (most recent call last):
+    TypeError: the outputs of Identity are torch.int64, where real numbers are needed
+    """
+    kind, outputs = type(network).__name__, fixed_outputs(network, x)
+    if not isinstance(outputs, Tensor):
+        raise TypeError(f"{kind} returns a {type(outputs).__name__}, where one tensor of outputs is needed")
+    if not outputs.is_floating_point():
+        raise TypeError(f"the outputs of {kind} are {outputs.dtype}, where real numbers are needed")
+    return outputs
+
+
 def _same(one: Tensor, other: Tensor | None) -> bool:
     if other is None or one.shape != other.shape:
         return False

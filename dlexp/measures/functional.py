@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.measures.chain import chain_of
-from dlexp.measures.determinism import fixed_outputs, require_deterministic, require_inputs
+from dlexp.measures.determinism import require_deterministic, require_fixed, require_inputs
 from dlexp.measures.isolation import differentiable, ordinary, private_copy
 
 __all__ = [
@@ -128,7 +128,7 @@ class FunctionalModel:
         self.is_batched: bool | None = None
         self._take(private_copy(model))
         # A module that is no chain may keep something of what is tried on it.
-        self.probe = self._probe(self.network if self.is_chain else private_copy(model))
+        self.probe = require_fixed(self.network if self.is_chain else private_copy(model), self.x)
 
     def _take(self, network: nn.Module) -> None:
         self.network = network
@@ -178,17 +178,6 @@ class FunctionalModel:
         other = copy.copy(self)
         other._take(private_copy(self._model))
         return other
-
-    def _probe(self, network: nn.Module) -> Tensor:
-        """Return the outputs at the module's own parameters; refuse a module that has no such thing."""
-        kind, outputs = type(network).__name__, fixed_outputs(network, self.x)
-        if not isinstance(outputs, Tensor):
-            raise TypeError(
-                f"{kind} returns a {type(outputs).__name__}, where one tensor of outputs is needed"
-            )
-        if not outputs.is_floating_point():
-            raise TypeError(f"the outputs of {kind} are {outputs.dtype}, where real numbers are needed")
-        return outputs
 
 
 class FunctionalLoss:

@@ -37,6 +37,8 @@ def losses_at(loss: FunctionalLoss, points: Tensor, *, chunk_size: int | None = 
         with torch.no_grad():
             return (torch.vmap(loss.swapped, chunk_size=chunk_size or _chunk_size(loss))(points),)
 
+    if len(points) == 0:
+        return points.new_empty(0)
     return _at_points(loss, batched, lambda point: (loss.at(point),), points)[0]
 
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dlexp.measures.functional import FunctionalModel
+from dlexp.measures.determinism import require_deterministic, require_fixed, require_inputs
+from dlexp.measures.isolation import differentiable, ordinary, private_copy
 
 
 class ApproximationError(NamedTuple):
@@ -30,14 +31,16 @@ def approximation_error(
     ``target`` maps x to the outputs' shape (N, K), or to (N,) if K = 1. Raises ``ValueError`` for other
     shapes, an empty grid and a model that is random in training mode.
     """
-    if x.ndim == 0 or len(x) == 0:
-        raise ValueError(f"x has the shape {tuple(x.shape)}; allowed: (N, ...) with N >= 1")
+    require_deterministic(model)
+    require_inputs(model, x)
     if chunk_size < 1:
         raise ValueError(f"chunk_size={chunk_size} holds no points; allowed: 1 or more")
-    function = FunctionalModel(model, x[:chunk_size])
-    largest, total, entries = function.probe.new_zeros(()), x.new_zeros((), dtype=torch.float64), 0
-    for points in x.split(chunk_size):
-        outputs, values = function.outputs(points), target(points)
+    network = private_copy(model)
+    probe = require_fixed(private_copy(model), x[:chunk_size])
+    largest, total, entries = probe.new_zeros(()), probe.new_zeros((), dtype=torch.float64), 0
+    for points in ordinary(x).split(chunk_size):
+        with differentiable(), torch.no_grad():
+            outputs, values = network(points.clone()), target(points)
         if values.shape not in (
             outputs.shape,
             outputs.shape[:-1] if outputs.shape[-1] == 1 else outputs.shape,

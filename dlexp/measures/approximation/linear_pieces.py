@@ -78,7 +78,7 @@ def linear_pieces(
 def _relu_layers(model: nn.Module) -> tuple[ChainLayer, ...]:
     layers = require_chain(model, "the model")
     for layer in layers:
-        if type(layer.activation) not in (type(None), nn.Identity, nn.ReLU, nn.LeakyReLU):
+        if type(layer.activation) not in (type(None), nn.ReLU, nn.LeakyReLU):
             raise ValueError(
                 f"{type(layer.activation).__name__} is not a layer whose linear pieces can be followed; "
                 "allowed: a Sequential of Linear, ReLU, LeakyReLU and Identity"

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dlexp.measures.chain import require_chain
 
-_HOMOGENEOUS = (nn.Identity, nn.LeakyReLU, nn.ReLU)
+_HOMOGENEOUS = (type(None), nn.LeakyReLU, nn.ReLU)
 
 
 @torch.no_grad()
@@ -81,7 +81,7 @@ def rescale_first_layer(model: nn.Module, factor: float) -> nn.Module:
 def _rescalable_copy(model: nn.Module) -> tuple[nn.Module, list[nn.Linear]]:
     """Return a copy of ``model`` and the copy's linear layers."""
     for layer in require_chain(model, "model"):
-        kind = type(layer.activation or nn.Identity())
+        kind = type(layer.activation)
         if kind not in _HOMOGENEOUS:
             raise ValueError(f"model holds {kind.__name__}; only ReLU, LeakyReLU and Identity units rescale")
     copied = copy.deepcopy(model)
