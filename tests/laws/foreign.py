@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlexp.callbacks.base import MeasureCallback
+from dlexp.models.layers import ScaledLinear
 
 
 class Raising(MeasureCallback):
@@ -26,40 +27,90 @@ class Raising(MeasureCallback):
         return {"raising/largest": max(float(p.detach().abs().max()) for p in module.network.parameters())}
 
 
-class Chain(nn.Sequential):
-    """Two linear layers with something between them, drawn from ``generator``."""
+class DoubledTanh(nn.Tanh):
+    """Not what it derives from."""
 
-    def __init__(
-        self, between: nn.Module, input_dim: int, output_dim: int, generator: torch.Generator, width: int = 6
-    ) -> None:
-        super().__init__(nn.Linear(input_dim, width), between, nn.Linear(width, output_dim))
-        with torch.no_grad():
-            for parameter in self.parameters():
-                if parameter.ndim == 2:
-                    parameter.copy_(torch.randn(parameter.shape, generator=generator) / 2)
+    def forward(self, x: Tensor) -> Tensor:
+        """Return 2 tanh(x)."""
+        return 2 * super().forward(x)
 
 
-def softmax(*, generator: torch.Generator, input_dim: int, output_dim: int, **_: Any) -> nn.Module:
+class Symmetric(nn.Module):
+    """A parametrisation: what is trained is not what acts."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Return the weight, its columns centred."""
+        return weight - weight.mean(dim=1, keepdim=True)
+
+
+def _chain(
+    between: nn.Module, *, generator: torch.Generator, input_dim: int, output_dim: int, width: int = 6
+) -> nn.Sequential:
+    """Return two of dlexp's linear layers with something between them, drawn from ``generator``."""
+    network = nn.Sequential(ScaledLinear(input_dim, width), between, ScaledLinear(width, output_dim))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim == 2:
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) / 2)
+    return network
+
+
+def softmax(*, bias: bool, **shape: Any) -> nn.Module:
     """Return a network whose hidden units sum to 1."""
-    return Chain(nn.Softmax(dim=-1), input_dim, output_dim, generator)
+    return _chain(nn.Softmax(dim=-1), **shape)
 
 
-def layer_norm(*, generator: torch.Generator, input_dim: int, output_dim: int, **_: Any) -> nn.Module:
+def layer_norm(*, bias: bool, width: int, **shape: Any) -> nn.Module:
     """Return a network whose hidden units are normalised."""
-    return Chain(nn.LayerNorm(6), input_dim, output_dim, generator)
+    return _chain(nn.LayerNorm(width, elementwise_affine=False), width=width, **shape)
 
 
-def prelu(*, generator: torch.Generator, input_dim: int, output_dim: int, **_: Any) -> nn.Module:
+def prelu(*, bias: bool, **shape: Any) -> nn.Module:
     """Return a network whose activation is trained too."""
-    return Chain(nn.PReLU(), input_dim, output_dim, generator)
+    return _chain(nn.PReLU(), **shape)
 
 
-def dropout(*, generator: torch.Generator, input_dim: int, output_dim: int, **_: Any) -> nn.Module:
+def subclass(*, bias: bool, **shape: Any) -> nn.Module:
+    """Return a network whose activation derives from one that is listed."""
+    return _chain(DoubledTanh(), **shape)
+
+
+def hooked(*, bias: bool, **shape: Any) -> nn.Module:
+    """Return a network with a hook that changes what a layer returns."""
+    network = _chain(nn.Tanh(), **shape)
+    network[0].register_forward_hook(lambda module, arguments, output: 3 * output)
+    return network
+
+
+def parametrized(*, bias: bool, **shape: Any) -> nn.Module:
+    """Return a network with a weight that is a function of what is trained."""
+    network = _chain(nn.Tanh(), **shape)
+    nn.utils.parametrize.register_parametrization(network[0], "weight", Symmetric())
+    return network
+
+
+def frozen(*, bias: bool, **shape: Any) -> nn.Module:
+    """Return a network with a layer that is not trained."""
+    network = _chain(nn.Tanh(), **shape)
+    network[0].requires_grad_(False)
+    return network
+
+
+def shared(*, bias: bool, width: int, **shape: Any) -> nn.Module:
+    """Return a network that uses one layer twice."""
+    network = _chain(nn.Tanh(), width=width, **shape)
+    square = ScaledLinear(width, width)
+    with torch.no_grad():
+        square.weight.copy_(torch.eye(width) / 2)
+    return nn.Sequential(network[0], nn.Tanh(), square, nn.Tanh(), square, nn.Tanh(), network[2])
+
+
+def dropout(*, bias: bool, **shape: Any) -> nn.Module:
     """Return a network that draws from the global generator while it trains."""
-    return Chain(nn.Dropout(0.3), input_dim, output_dim, generator)
+    return _chain(nn.Dropout(0.3), **shape)
 
 
-def heedless(*, generator: torch.Generator, input_dim: int, output_dim: int, **_: Any) -> nn.Module:
+def heedless(*, input_dim: int, output_dim: int, **_: Any) -> nn.Module:
     """Return a network that is drawn from the global generator, whatever it is given."""
     return nn.Sequential(nn.Linear(input_dim, 6), nn.Tanh(), nn.Linear(6, output_dim))
 
@@ -67,9 +118,9 @@ def heedless(*, generator: torch.Generator, input_dim: int, output_dim: int, **_
 class Functional(nn.Module):
     """A network that draws from the global generator by a function, unseen by any look at its modules."""
 
-    def __init__(self, *, generator: torch.Generator, input_dim: int, output_dim: int, **_: Any) -> None:
+    def __init__(self, *, bias: bool, **shape: Any) -> None:
         super().__init__()
-        self.chain = Chain(nn.Tanh(), input_dim, output_dim, generator)
+        self.chain = _chain(nn.Tanh(), **shape)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs, some of them dropped while it trains."""

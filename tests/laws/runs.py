@@ -24,14 +24,17 @@ from hydra.types import RunMode
 from torch import Tensor, nn
 
 import dlexp.training.fit
+from dlexp.config import validation
 from dlexp.config.composition import SweepConfigLoader
 from dlexp.config.plain import to_plain
 from dlexp.config.resolve import conf_directory, register
 from dlexp.data.batches import BatchOrder
 from dlexp.data.datamodule import Tensors
+from dlexp.sweeps.grouping import reason_for_serial
 from dlexp.sweeps.run_group import GroupJob, run_group
 from dlexp.training.build import make_datamodule, make_network, network_settings
 from dlexp.training.job import run_job
+from dlexp.training.losses import LOSSES
 from dlexp.training.optimizers import group_settings, learning_rate_factors, optimizer_over
 
 Config = dict[str, Any]
@@ -91,11 +94,22 @@ def train_alone(config: Config, *, nudge: int | None = None, folder: Path | None
 
 
 def train_together(configs: Sequence[Config], folder: Path | None = None) -> list[Outcome]:
-    """Return what comes of each of some jobs that are trained as one stack."""
+    """Return what comes of each of some jobs of one sweep: those that may share a stack are one."""
     with _folder(folder) as where:
         folders = [where / str(number) for number in range(len(configs))]
-        run_group([GroupJob(config, [], own, {}) for config, own in zip(configs, folders, strict=True)])
+        jobs = [GroupJob(config, [], own, {}) for config, own in zip(configs, folders, strict=True)]
+        stacked = [job for job in jobs if why_alone(dict(job.plain)) is None]
+        if stacked:
+            run_group(stacked)
+        for job in jobs:
+            if job not in stacked:
+                run_job(job.plain, [], job.folder)
         return [read(own) for own in folders]
+
+
+def why_alone(config: Config) -> str | None:
+    """Return why a job cannot be a member of a stack; None if it can."""
+    return reason_for_serial(config)
 
 
 def read(folder: Path) -> Outcome:
@@ -149,6 +163,14 @@ def _nudged(seed: int | None) -> Iterator[None]:
         return job
 
     with mock.patch.object(dlexp.training.fit, "build", build_nudged):
+        yield
+
+
+@contextlib.contextmanager
+def known_loss(name: str, loss: Any) -> Iterator[None]:
+    """Let ``training.loss`` have one more name, for regressions."""
+    allowed = {**validation.LOSSES, "regression": (*validation.LOSSES["regression"], name)}
+    with mock.patch.object(validation, "LOSSES", allowed), mock.patch.dict(LOSSES, {name: loss}):
         yield
 
 

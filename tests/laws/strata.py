@@ -209,10 +209,11 @@ def _threshold(rng: random.Random, drawn: Draw) -> None:
     _regression(rng, drawn)
     _set(
         drawn,
-        training__stopping__train_loss=rng.choice([0.2, 0.5, 0.8]),
-        training__stopping__check_every_n_steps=rng.choice([1, 3, 7]),
+        training__stopping__train_loss=rng.choice([0.3, 0.6, 0.9]),
+        training__stopping__check_every_n_steps=rng.choice([1, 1, 7]),
         trainer__max_steps=80,
     )
+    _at_least_three(rng, drawn)
     for member in drawn.members:
         member["optimizer.lr"] = 10 ** rng.uniform(-2.5, -0.5)
 
@@ -220,13 +221,18 @@ def _threshold(rng: random.Random, drawn: Draw) -> None:
 def _patience(rng: random.Random, drawn: Draw) -> None:
     _set(
         drawn,
-        training__stopping__patience=rng.choice([4, 10, 15]),
-        training__stopping__min_delta=rng.choice([0.0, 0.02, 0.2]),
+        training__stopping__patience=rng.choice([4, 10]),
+        training__stopping__min_delta=rng.choice([0.01, 0.1, 0.5]),
         training__stopping__check_every_n_steps=rng.choice([1, 2, 5]),
         trainer__max_steps=80,
     )
+    _at_least_three(rng, drawn)
     for member in drawn.members:
         member["optimizer.lr"] = 10 ** rng.uniform(-4, -0.5)
+
+
+def _at_least_three(rng: random.Random, drawn: Draw) -> None:
+    drawn.members += [_member(rng, drawn) for _ in range(3 - len(drawn.members))]
 
 
 def _divergence(rng: random.Random, drawn: Draw) -> None:
@@ -319,7 +325,9 @@ def _regression_data(rng: random.Random, drawn: Draw) -> None:
 
 def _one_input(rng: random.Random, drawn: Draw) -> None:
     _regression(rng, drawn)
-    _set(drawn, data="chebyshev", data__input_dim=1, model__activation="relu", model__depth=rng.choice([1, 2]))
+    _set(
+        drawn, data="chebyshev", data__input_dim=1, model__activation="relu", model__depth=rng.choice([1, 2])
+    )
 
 
 def _teacher(rng: random.Random, drawn: Draw) -> None:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 def train(
     network: nn.Module,
-    data: tuple[Tensor, Tensor],
+    training_set: tuple[Tensor, Tensor],
+    test_set: tuple[Tensor, Tensor],
     loss_of: Callable[[Tensor, Tensor], Tensor],
     optimizer: torch.optim.Optimizer,
     *,
@@ -20,30 +21,31 @@ def train(
     looks: Collection[int],
     checks: Collection[int],
     is_over: Callable[[dict[int, float]], bool],
-) -> tuple[str, int, dict[int, float]]:
-    """Train a network in place; return how it ended, after how many steps, and the losses by step.
+) -> tuple[str, int, dict[int, tuple[float, float]]]:
+    """Train a network in place; return how it ended, after how many steps, and both losses at ``looks``.
 
-    The loss over all data is looked at after the steps ``looks`` and ``checks``. Training ends as ``diverged``
-    when it is not finite, and when at one of ``checks`` the losses at those so far say that it ``is_over``.
+    Training ends as ``diverged`` when the training loss is not finite after one of the steps ``looks`` or
+    ``checks``, and when at one of ``checks`` the training losses at those so far say that it ``is_over``.
     ``order(epoch)`` is the permutation of the rows, ``rate(t)`` what multiplies the learning rates at the share
     t of all steps.
     """
-    x, y = data
+    x, y = training_set
     full_rates = [group["lr"] for group in optimizer.param_groups]
-    losses: dict[int, float] = {}
+    losses: dict[int, tuple[float, float]] = {}
     checked: dict[int, float] = {}
     for step in range(steps + 1):
         if step in looks or step in checks:
             with torch.no_grad():
-                losses[step] = float(loss_of(network(x), y))
-            if not math.isfinite(losses[step]):
+                seen, unseen = (float(loss_of(network(a), b)) for a, b in (training_set, test_set))
+            if not math.isfinite(seen):
                 return "diverged", step, losses
-        if step in checks:
-            checked[step] = losses[step]
-            if is_over(checked):
-                return "done", step, losses
-        if step == steps:
-            break
+            if step in checks:
+                checked[step] = seen
+            is_last = step == steps or (step in checks and is_over(checked))
+            if step in looks or is_last:
+                losses[step] = seen, unseen
+            if is_last:
+                break
         epoch, index = divmod(step, math.ceil(len(x) / batch_size))
         rows = order(epoch)[index * batch_size : (index + 1) * batch_size]
         for group, full_rate in zip(optimizer.param_groups, full_rates, strict=True):
@@ -51,7 +53,7 @@ def train(
         optimizer.zero_grad()
         loss_of(network(x[rows]), y[rows]).backward()
         optimizer.step()
-    return "done", steps, losses
+    return "done", step, losses
 
 
 def mean_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
