@@ -26,8 +26,8 @@ def assert_equal(
 ) -> None:
     """Fail unless a run equals its definition.
 
-    Where it does not to a relative ``TOLERANCE``, ``nudged(seed)`` is asked what comes of the definition from a
-    start moved by 1e-14: ten times the change that this makes is allowed, and a discrete outcome may differ
+    Where it does not to a relative ``TOLERANCE``, ``nudged(seed)`` is asked what comes of the definition from
+    a start moved by 1e-14: ten times the change that this makes is allowed, and a discrete outcome may differ
     where this flips it.
     """
     found = {name: size for name, size in differences(one, definition).items() if size > TOLERANCE}

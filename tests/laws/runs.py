@@ -1,7 +1,7 @@
 """How the laws get at dlexp: a configuration goes in, what its run left on disk comes out.
 
-The one file of the laws that names dlexp's inside. Outcomes are read from the files of a run's folder, so that
-what a law compares is what a user finds there.
+The one file of the laws that names dlexp's inside. Outcomes are read from the files of a run's folder, so
+that what a law compares is what a user finds there.
 """
 
 import contextlib
@@ -24,6 +24,7 @@ from hydra.types import RunMode
 from torch import Tensor, nn
 
 import dlexp.training.fit
+from dlexp.cli.train import main as main  # the training command
 from dlexp.config import validation
 from dlexp.config.composition import SweepConfigLoader
 from dlexp.config.plain import to_plain
@@ -50,7 +51,7 @@ class Outcome:
     Attributes:
         status: ``done``, ``diverged`` or ``failed``.
         step: optimizer steps taken, of a run that left no network the last that it recorded.
-        rows: ``(step, metric, value)`` in the order of ``metrics.csv``, without the seconds that anything took.
+        rows: ``(step, metric, value)`` in the order of ``metrics.csv``, without seconds that anything took.
         final: the metrics of ``result.json``, without seconds; NaN stands for null.
         arrays: of ``arrays.npz``.
         state: the network's ``state_dict``; empty if none was kept.
@@ -115,11 +116,12 @@ def why_alone(config: Config) -> str | None:
 def read(folder: Path) -> Outcome:
     """Return what a run left in its folder."""
     result = json.loads((folder / "result.json").read_text())
-    rows = []
     with open(folder / "metrics.csv", newline="") as file:
-        for row in csv.DictReader(file):
-            if not row["name"].startswith("seconds/"):
-                rows.append((int(row["step"]), row["name"], float(row["value"])))
+        rows = [
+            (int(row["step"]), row["name"], float(row["value"]))
+            for row in csv.DictReader(file)
+            if not row["name"].startswith("seconds/")
+        ]
     final = {
         name: math.nan if value is None else float(value)
         for name, value in result["metrics"].items()

@@ -31,14 +31,19 @@ class Draw:
         """The jobs' configurations."""
         return [compose(*_texts(self.common), *_texts(member)) for member in self.members]
 
+    @property
+    def arguments(self) -> list[str]:
+        """What the training command is given to run the jobs, each of them an arm."""
+        arms = []
+        for index, member in enumerate(self.members):
+            settings = ",".join(f"{key}:{_text(value)}" for key, value in member.items())
+            arms.append(f"{chr(ord('a') + index)}:{{{settings}}}")
+        common = ["trainer.precision=64-true", *_texts(self.common)]
+        return ["-m", *common, f"+study.arms={{{','.join(arms)}}}"]
+
     def __str__(self) -> str:
-        """Return the command that runs the jobs, each of them an arm."""
-        arms = ",".join(
-            f"{chr(ord('a') + index)}:{{{','.join(f'{key}:{_text(value)}' for key, value in member.items())}}}"
-            for index, member in enumerate(self.members)
-        )
-        common = " ".join(_quoted(text) for text in _texts(self.common))
-        return f"python scripts/train.py -m trainer.precision=64-true {common} '+study.arms={{{arms}}}'"
+        """Return the command that runs the jobs."""
+        return " ".join(["python scripts/train.py", *map(_quoted, self.arguments)])
 
 
 def draw(stratum: str, number: int) -> Draw:
@@ -65,7 +70,7 @@ def _text(value: object) -> str:
 
 
 def _quoted(text: str) -> str:
-    return f"'{text}'" if "[" in text else text
+    return f"'{text}'" if set(text) & set("[{") else text
 
 
 # What every draw is made of ------------------------------------------------------------------------------

@@ -26,8 +26,8 @@ def train(
 
     Training ends as ``diverged`` when the training loss is not finite after one of the steps ``looks`` or
     ``checks``, and when at one of ``checks`` the training losses at those so far say that it ``is_over``.
-    ``order(epoch)`` is the permutation of the rows, ``rate(t)`` what multiplies the learning rates at the share
-    t of all steps.
+    ``order(epoch)`` is the permutation of the rows, ``rate(t)`` what multiplies the learning rates at the
+    share t of all steps.
     """
     x, y = training_set
     full_rates = [group["lr"] for group in optimizer.param_groups]
