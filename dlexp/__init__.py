@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dlexp.studies.runs import load_runs
+    from dlexp.results.table import load_runs
 
 __all__ = ["load_runs"]
 
@@ -11,7 +11,7 @@ __all__ = ["load_runs"]
 def __getattr__(name: str) -> Any:
     # Imported when asked for, so that `import dlexp` stays light.
     if name == "load_runs":
-        from dlexp.studies.runs import load_runs
+        from dlexp.results.table import load_runs
 
         return load_runs
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

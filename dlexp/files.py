@@ -1,33 +1,5 @@
-"""Files that are either whole or not there."""
+"""The place under which ``dlexp.records.files`` is imported by the floors above."""
 
-import contextlib
-import os
-import uuid
-from pathlib import Path
+from dlexp.records.files import write_atomically
 
-
-def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> Path:
-    """Write `content` (text as UTF-8) to `path` so that no reader ever sees a part of it.
-
-    A temporary file in the same folder is written, flushed to the disk and renamed over `path`: after a kill,
-    a full disk or a power cut `path` holds the old content or the new one. Of two writers at once the last
-    one wins, whole. Missing parent folders are made. Returns the path.
-
-    Raises:
-        OSError: the folder cannot be made or written; `path` is then unchanged and no temporary file is left.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Hidden, and without the final name: TensorBoard reads whatever has "tfevents" in its name.
-    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    return path
+__all__ = ["write_atomically"]

@@ -1,7 +1,12 @@
-"""Independent random streams, each derived from a seed and the purpose it serves."""
+"""Random streams: independent ones, derived from a seed and a purpose; the global ones, kept apart."""
 
+import contextlib
 import hashlib
+import random
+from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import torch
 
 
@@ -21,3 +26,53 @@ def make_generator(purpose: str, seed: int) -> torch.Generator:
     Always on the CPU, so that the same seed gives the same numbers whatever device trains.
     """
     return torch.Generator().manual_seed(derive_seed(purpose, seed))
+
+
+class GlobalRandomState:
+    """The global random state (torch, NumPy, Python) that one job's foreign code sees.
+
+    dlexp draws from generators of its own. A user's network or callback may draw from the global ones; inside
+    :meth:`active` these go on from where the same job left them, at first from the job's seed, and
+    afterwards they are as they were before. So neither other jobs nor the order of jobs change a number.
+
+    >>> state = GlobalRandomState(0)
+    >>> with state.active():
+    ...     first = torch.rand(1)
+    >>> with GlobalRandomState(0).active():
+    ...     bool(torch.rand(1) == first)
+    True
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = derive_seed("global", seed)
+        self._own: tuple[Any, ...] | None = None
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        """Put the job's state in the place of the process's, for as long as the context lasts."""
+        outside = _get_states()
+        if self._own is None:
+            random.seed(self._seed)
+            np.random.seed(self._seed % 2**32)  # noqa: NPY002
+            torch.manual_seed(self._seed)
+        else:
+            _set_states(self._own)
+        try:
+            yield
+        finally:
+            self._own = _get_states()
+            _set_states(outside)
+
+
+def _get_states() -> tuple[Any, ...]:
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    return random.getstate(), np.random.get_state(), torch.get_rng_state(), devices  # noqa: NPY002
+
+
+def _set_states(states: tuple[Any, ...]) -> None:
+    python, numpy, cpu, devices = states
+    random.setstate(python)
+    np.random.set_state(numpy)  # noqa: NPY002
+    torch.set_rng_state(cpu)
+    if devices is not None:
+        torch.cuda.set_rng_state_all(devices)

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.companion import Companion, redrawn
 from dlexp.callbacks.figures.barrier import draw_barrier
 from dlexp.callbacks.settings import require_count, require_positive
 from dlexp.measures.connectivity import (
@@ -26,9 +25,8 @@ from dlexp.measures.connectivity import (
 )
 from dlexp.measures.linear_chain import require_linear_chain
 from dlexp.seeding import derive_seed
-from dlexp.training.hooks import reason_for_single_steps
-from dlexp.training.learner import Learner
-from dlexp.training.plan import Plan
+from dlexp.train.member import Companion, Member, redrawn
+from dlexp.train.plan import Plan
 
 log = logging.getLogger(__name__)
 
@@ -138,11 +136,6 @@ class Barrier(MeasureCallback):
             )
         if self.partner != "twin":
             return problems
-        reason = reason_for_single_steps(config["trainer"], [])
-        if reason is not None:
-            problems.append(
-                f"callbacks.barrier.partner=twin is not allowed if {reason}: the twin trains without it."
-            )
         if any(settings.get("_target_") == PRUNING for settings in config["callbacks"].values()):
             problems.append("callbacks.barrier.partner=twin is not allowed beside the callback pruning.")
         if self.split_step is not None:
@@ -163,7 +156,7 @@ class Barrier(MeasureCallback):
         split = frozenset() if self.split_step is None else frozenset({self.split_step})
         return super().due_steps(total_steps, steps_per_epoch) | split
 
-    def begin(self, module: Learner) -> None:
+    def begin(self, module: Member) -> None:
         """Make the partner, unless it splits off later."""
         self._steps: list[int] = []
         self._losses: dict[str, list[Tensor]] = {}
@@ -174,9 +167,8 @@ class Barrier(MeasureCallback):
                 require_linear_chain(module.network, "the network")
             if self.partner == "twin":
                 if self.split_step is None:
-                    self._twin = Companion(
-                        module, redrawn(module, self._partner_seed()), order_seed=self.order_seed
-                    )
+                    network = redrawn(module, self._partner_seed())
+                    self._twin = module.take_along(network, order_seed=self.order_seed)
                     self._partner = self._twin.network
             else:
                 self._partner = copy.deepcopy(module.network)
@@ -187,17 +179,16 @@ class Barrier(MeasureCallback):
         except ValueError as error:
             raise ValueError(f"callbacks.barrier with partner={self.partner}: {error}") from None
 
-    def measure(self, module: Learner) -> Mapping[str, float]:
+    def measure(self, module: Member) -> Mapping[str, float]:
         """Return the barriers on the straight lines to the partner as it is now."""
         if self.split_step is not None:
             if module.step < self.split_step:
                 return {}
             if self._twin is None:
-                self._twin = Companion.split_off(module, self._order_seed())
+                network = copy.deepcopy(module.network)
+                self._twin = module.take_along(network, order_seed=self._order_seed(), split=True)
                 self._partner = self._twin.network
         assert self._partner is not None
-        if self._twin is not None:
-            self._twin.catch_up(module)
         self._ends = end_points(module.network, self._partner)
         self._steps.append(module.step)
         metrics = self._measure_path(module, "linear", self._ends)
@@ -207,7 +198,7 @@ class Barrier(MeasureCallback):
             metrics["barrier/twin_train_loss"] = float(self._losses["linear"][-1][-1])
         return metrics
 
-    def finish(self, module: Learner) -> None:
+    def finish(self, module: Member) -> None:
         """Train the curve; keep the losses along all paths; draw them."""
         if not self._steps:
             return
@@ -230,11 +221,11 @@ class Barrier(MeasureCallback):
         figure = draw_barrier(self._steps, positions, arrays, partner=partner)
         module.recorder.record_figure("barrier", figure, step=module.step)
 
-    def _measure_path(self, module: Learner, path: str, knots: Tensor | BezierCurve) -> dict[str, float]:
+    def _measure_path(self, module: Member, path: str, knots: Tensor | BezierCurve) -> dict[str, float]:
         metrics = {}
         data = module.tensors
         for prefix, x, y in (("", data.x_train, data.y_train), ("test_", data.x_test, data.y_test)):
-            losses = path_losses(module.network, module.loss_fn, x, y, knots, points=self.points).cpu()
+            losses = path_losses(module.network, module.loss, x, y, knots, points=self.points).cpu()
             self._losses.setdefault(f"{prefix}{path}", []).append(losses)
             for definition in BARRIER_DEFINITIONS:
                 suffix = "" if definition == "linear" else f"_{definition}"
@@ -247,11 +238,11 @@ class Barrier(MeasureCallback):
             return torch.full_like(self._ends, math.nan)
         return end_points(network, match_permutation(network, self._partner).model)
 
-    def _measure_curve(self, module: Learner) -> dict[str, float]:
+    def _measure_curve(self, module: Member) -> dict[str, float]:
         try:
             curve = fit_bezier(
                 module.network,
-                module.loss_fn,
+                module.loss,
                 module.tensors.x_train,
                 module.tensors.y_train,
                 self._ends,

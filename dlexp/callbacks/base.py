@@ -13,8 +13,8 @@ from torch import nn
 
 from dlexp.callbacks.settings import require_count
 from dlexp.seeding import make_generator
-from dlexp.training.learner import Learner
-from dlexp.training.plan import Plan, log_spaced_steps
+from dlexp.train.member import Member, evaluation_mode
+from dlexp.train.plan import Plan, log_spaced_steps
 
 log = logging.getLogger(__name__)
 
@@ -71,10 +71,10 @@ class MeasureCallback(Callback, ABC):
         return []
 
     @abstractmethod
-    def measure(self, module: Learner) -> Mapping[str, float]:
+    def measure(self, module: Member) -> Mapping[str, float]:
         """Return metrics of the network as it is now, by name; gradients are enabled."""
 
-    def finish(self, module: Learner) -> None:
+    def finish(self, module: Member) -> None:
         """Keep arrays and draw figures when training is over (``module.recorder``)."""
 
     def due_steps(self, total_steps: int, steps_per_epoch: int) -> frozenset[int]:
@@ -118,10 +118,10 @@ class MeasureCallback(Callback, ABC):
         module.record({f"seconds/{self.name}": self.seconds})
         log.info("callback %s took %.2f s", self.name, self.seconds)
 
-    def begin(self, module: Learner) -> None:
+    def begin(self, module: Member) -> None:
         """Prepare before anything is measured (a copy of the initial network, say)."""
 
-    def _measure_and_record(self, module: Learner) -> None:
+    def _measure_and_record(self, module: Member) -> None:
         if module.outcome == "diverged" or not is_finite(module.network):
             return  # it may have diverged since the loss was last looked at
         with self._timed(), evaluation_mode(module.network):
@@ -141,15 +141,3 @@ class MeasureCallback(Callback, ABC):
 def is_finite(network: nn.Module) -> bool:
     """Whether every parameter of a network is finite."""
     return bool(torch.stack([p.detach().isfinite().all() for p in network.parameters()]).all())
-
-
-@contextlib.contextmanager
-def evaluation_mode(network: nn.Module) -> Iterator[None]:
-    """Put every module of a network into evaluation mode, then each back into its own."""
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode

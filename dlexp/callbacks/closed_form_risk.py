@@ -9,8 +9,8 @@ from torch import nn
 
 from dlexp.data.generators.regression import teacher_direction
 from dlexp.measures.risk import isotropic_risk, random_feature_risk
-from dlexp.training.learner import Learner
-from dlexp.training.plan import Plan
+from dlexp.train.member import Member
+from dlexp.train.plan import Plan
 
 TEACHER = "dlexp.data.generators.linear_teacher"
 
@@ -29,7 +29,7 @@ class ClosedFormRisk(Callback):
         self.test_noise = noise if test_noise is None else test_noise
 
     @abstractmethod
-    def risk(self, module: Learner) -> float:
+    def risk(self, module: Member) -> float:
         """Return the expected test loss on targets without noise."""
 
     def find_problems(self, config: Mapping[str, Any], plan: Plan) -> list[str]:
@@ -68,7 +68,7 @@ class IsotropicRisk(ClosedFormRisk):
         super().__init__(noise=noise, test_noise=test_noise)
         self.teacher_dim, self.seed = teacher_dim, seed
 
-    def risk(self, module: Learner) -> float:
+    def risk(self, module: Member) -> float:
         """Return the formula for the share of the teacher that the inputs show."""
         n, p = module.tensors.x_train.shape
         inside = teacher_direction(self.teacher_dim or p, self.seed)[:p].square().sum().item()
@@ -95,7 +95,7 @@ class RandomFeatureRisk(ClosedFormRisk):
         super().__init__(noise=noise, test_noise=test_noise)
         self.ridge = ridge
 
-    def risk(self, module: Learner) -> float:
+    def risk(self, module: Member) -> float:
         """Return the formula for the network's number of features."""
         n, d = module.tensors.x_train.shape
         p = cast(nn.Linear, module.network.readout).in_features

@@ -19,8 +19,8 @@ from dlexp.measures.hessian import (
     goe_positive_definite_share,
     is_degenerate,
 )
-from dlexp.training.learner import Learner
-from dlexp.training.plan import Plan
+from dlexp.train.member import Member
+from dlexp.train.plan import Plan
 
 log = logging.getLogger(__name__)
 
@@ -88,16 +88,16 @@ class CriticalPoints(MeasureCallback):
             ]
         return []
 
-    def begin(self, module: Learner) -> None:
+    def begin(self, module: Member) -> None:
         """Forget the starts of an earlier run."""
         self._starts: list[Tensor] = []
 
-    def measure(self, module: Learner) -> Mapping[str, float]:
+    def measure(self, module: Member) -> Mapping[str, float]:
         """Keep the network as a start."""
         self._starts.append(parameter_vector(module.network).cpu().double())
         return {}
 
-    def finish(self, module: Learner) -> None:
+    def finish(self, module: Member) -> None:
         """Search, record what was found and draw it."""
         generator = self.generator()
         if self._starts:
@@ -105,18 +105,17 @@ class CriticalPoints(MeasureCallback):
         if self.random_matrix_samples is not None:
             self._sample_matrices(module, self.random_matrix_samples, generator)
 
-    def _search(self, module: Learner, generator: torch.Generator) -> None:
+    def _search(self, module: Member, generator: torch.Generator) -> None:
         starts = torch.stack(self._starts)
         uniform = torch.rand(starts.shape, dtype=starts.dtype, generator=generator)
         x, y = module.tensors.x_train.cpu().double(), module.tensors.y_train.cpu()
-        settings: Any = module.optimizer_settings
         found = find_critical_point(
             copy.deepcopy(module.network).cpu().double(),
-            module.loss_fn,
+            module.loss,
             x,
             y.double() if y.is_floating_point() else y,
             starts + self.noise * (2 * uniform - 1),
-            weight_decay=float(settings.get("weight_decay") or 0.0),
+            weight_decay=module.optimizer_settings.weight_decay,
             tolerance=self.tolerance,
             max_steps=self.max_steps,
         )
@@ -139,7 +138,7 @@ class CriticalPoints(MeasureCallback):
             figure = draw_critical_points(index.numpy(), loss.numpy(), n_starts=len(starts))
             module.recorder.record_figure("critical_points", figure, step=module.step)
 
-    def _sample_matrices(self, module: Learner, samples: int, generator: torch.Generator) -> None:
+    def _sample_matrices(self, module: Member, samples: int, generator: torch.Generator) -> None:
         shares = [goe_positive_definite_share(d, samples, generator=generator) for d in DIMENSIONS]
         names = [f"critical_points/goe_positive_definite_d{d}" for d in DIMENSIONS]
         module.record(dict(zip(names, shares, strict=True)))

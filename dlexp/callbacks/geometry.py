@@ -10,9 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from dlexp.callbacks.base import MeasureCallback, evaluation_mode
+from dlexp.callbacks.base import MeasureCallback
 from dlexp.callbacks.figures.geometry import draw_geometry
 from dlexp.callbacks.settings import require_count, require_names, require_positive
+from dlexp.losses import LOSSES
 from dlexp.measures.geometry import (
     cka_matrix,
     classification_probe,
@@ -25,9 +26,8 @@ from dlexp.measures.geometry import (
     regression_probe,
     two_nn_dimension,
 )
-from dlexp.training.learner import Learner
-from dlexp.training.losses import ERRORS
-from dlexp.training.plan import Plan
+from dlexp.train.member import Member, evaluation_mode
+from dlexp.train.plan import Plan
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -107,16 +107,16 @@ class Geometry(MeasureCallback):
             problems.append(
                 f"data.n_test={n_test} is not allowed: callbacks.geometry needs at least {FEWEST_SAMPLES}."
             )
-        if self.measures == ["class_separation"] and loss not in ERRORS:
+        if self.measures == ["class_separation"] and LOSSES[loss].error is None:
             problems.append(
                 "callbacks.geometry.measures=[class_separation] is not allowed: "
                 f"with training.loss={loss} there are no classes."
             )
         return problems
 
-    def begin(self, module: Learner) -> None:
+    def begin(self, module: Member) -> None:
         """Keep the initial features, with which CKA compares."""
-        self._has_classes = module.loss_name in ERRORS
+        self._has_classes = module.loss.error is not None
         measured = [m for m in self.measures if self._has_classes or m != "class_separation"]
         self._steps: list[int] = []
         self._values: dict[str, list[list[float]]] = {measure: [] for measure in measured}
@@ -126,7 +126,7 @@ class Geometry(MeasureCallback):
         except ValueError as error:
             raise ValueError(f"callbacks.geometry: {error}") from None
 
-    def measure(self, module: Learner) -> Mapping[str, float]:
+    def measure(self, module: Member) -> Mapping[str, float]:
         """Return every measure of every layer."""
         test = self._features(module, "test")
         train = self._features(module, "train") if "probe_error" in self._values else test
@@ -143,7 +143,7 @@ class Geometry(MeasureCallback):
         self._steps.append(module.step)
         return metrics
 
-    def finish(self, module: Learner) -> None:
+    def finish(self, module: Member) -> None:
         """Keep the values over time and the CKA between layers; draw both."""
         if not self._steps:
             return
@@ -173,7 +173,7 @@ class Geometry(MeasureCallback):
     def _rows(self, values: Tensor) -> Tensor:
         return values[: self.n_samples]
 
-    def _features(self, module: Learner, split: str) -> list[Tensor]:
+    def _features(self, module: Member, split: str) -> list[Tensor]:
         x = self._rows(getattr(module.tensors, f"x_{split}"))
         names = hidden_layers(module.network) if self.layers is None else self.layers
         return [x.flatten(1), *layer_features(module.network, x, layers=names).values()]

@@ -21,7 +21,7 @@ from dlexp.measures.hessian import (
     top_eigenvalues,
     trace,
 )
-from dlexp.training.learner import Learner
+from dlexp.train.member import Member
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class Hessian(MeasureCallback):
         self.late_measurements = late_measurements
         self.batch_size = batch_size
 
-    def begin(self, module: Learner) -> None:
+    def begin(self, module: Member) -> None:
         """Decide what can be measured."""
         self._steps: list[int] = []
         self._values: dict[str, list[float]] = {"lambda_max": [], "lambda_min": [], "edge": [], "loss": []}
@@ -118,7 +118,7 @@ class Hessian(MeasureCallback):
         if reason:
             log.info("sharpness/relative_to_edge is left out: %s", reason)
 
-    def measure(self, module: Learner) -> Mapping[str, float]:
+    def measure(self, module: Member) -> Mapping[str, float]:
         """Return the metrics."""
         try:
             metrics = self._from_spectrum(module) if self._is_dense else self._from_products(module)
@@ -140,7 +140,7 @@ class Hessian(MeasureCallback):
             self._values[name].append(value)
         return metrics
 
-    def finish(self, module: Learner) -> None:
+    def finish(self, module: Member) -> None:
         """Keep the values over time and the spectrum, and draw both."""
         recorder = module.recorder
         if self._steps:
@@ -151,14 +151,14 @@ class Hessian(MeasureCallback):
             for name in names:
                 recorder.record_array(f"hessian/{name}", self._values[name])
             if self.figures:
-                figure = draw_lambda_max(self._steps, **self._values, loss_name=module.loss_name)
+                figure = draw_lambda_max(self._steps, **self._values, loss_name=module.loss.name)
                 recorder.record_figure("hessian/lambda_max", figure, step=module.step)
         try:
             self._finish_spectrum(module)
         except LinAlgError:
             log.warning("the Hessian is not finite at step %d: there is no spectrum", module.step)
 
-    def _finish_spectrum(self, module: Learner) -> None:
+    def _finish_spectrum(self, module: Member) -> None:
         recorder, step = module.recorder, module.step
         if self._is_dense:
             eigenvalues = self._eigenvalues(module)
@@ -187,18 +187,18 @@ class Hessian(MeasureCallback):
                 figure = draw_spectral_density(density, size=size, step=step)
                 recorder.record_figure("hessian/spectrum", figure, step=step)
 
-    def _loss(self, module: Learner) -> tuple[Any, ...]:
+    def _loss(self, module: Member) -> tuple[Any, ...]:
         """Return what the measures take: network, loss and the rows used."""
         x, y = module.tensors.x_train, module.tensors.y_train
-        return module.network, module.loss_fn, x[: self.n_samples], y[: self.n_samples]
+        return module.network, module.loss, x[: self.n_samples], y[: self.n_samples]
 
-    def _eigenvalues(self, module: Learner) -> Tensor:
+    def _eigenvalues(self, module: Member) -> Tensor:
         """Return the whole spectrum, found once a step."""
         if self._spectrum is None or self._spectrum[0] != module.step:
             self._spectrum = module.step, spectrum(*self._loss(module), batch_size=self.batch_size)
         return self._spectrum[1]
 
-    def _relative_to_edge(self, module: Learner, lambda_max: float) -> dict[str, float]:
+    def _relative_to_edge(self, module: Member, lambda_max: float) -> dict[str, float]:
         relative = sharpness_relative_to_edge(module, lambda_max)
         metrics = {"sharpness/relative_to_edge": relative}
         self._relative.append(relative)
@@ -207,7 +207,7 @@ class Hessian(MeasureCallback):
             metrics["sharpness/relative_to_edge_late_mean"] = sum(late) / len(late)
         return metrics
 
-    def _from_spectrum(self, module: Learner) -> dict[str, float]:
+    def _from_spectrum(self, module: Member) -> dict[str, float]:
         eigenvalues = self._eigenvalues(module)
         return {
             "hessian/lambda_max": float(eigenvalues[-1]),
@@ -217,7 +217,7 @@ class Hessian(MeasureCallback):
             "hessian/negative_fraction": negative_fraction(eigenvalues),
         }
 
-    def _from_products(self, module: Learner) -> dict[str, float]:
+    def _from_products(self, module: Member) -> dict[str, float]:
         found = top_eigenvalues(
             *self._loss(module),
             end="both" if self._has_smallest else "largest",

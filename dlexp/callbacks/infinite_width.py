@@ -7,10 +7,10 @@ from torch import Tensor
 
 from dlexp.measures.ntk import infinite_ntk
 from dlexp.models.mlp import MLP
-from dlexp.training.learner import Learner
+from dlexp.train.member import Member
 
 
-def reason_without_limit(module: Learner) -> str | None:
+def reason_without_limit(module: Member) -> str | None:
     """Return why the kernel has no known limit at infinite width, in one sentence, or None if it has."""
     if not isinstance(module.network, MLP):
         return f"a {type(module.network).__name__} is not an MLP"
@@ -19,7 +19,7 @@ def reason_without_limit(module: Learner) -> str | None:
     return None
 
 
-def infinite_kernel(module: Learner, x: Tensor) -> Tensor:
+def infinite_kernel(module: Member, x: Tensor) -> Tensor:
     """Return the limit on x (N, d), with the network's own scales: (N, N), for K outputs (N, N, K, K)."""
     settings: Any = module.network_settings
     *hidden, readout = module.network.linear_layers()  # type: ignore[operator]

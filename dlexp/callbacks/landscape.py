@@ -26,8 +26,8 @@ from dlexp.measures.landscape import (
     trajectory_components,
 )
 from dlexp.measures.landscape.directions import BIAS_RULES, NORMALIZATIONS
-from dlexp.training.learner import Learner
-from dlexp.training.plan import Plan
+from dlexp.train.member import Member
+from dlexp.train.plan import Plan
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ class Landscape(MeasureCallback):
             f"have at least {FEWEST_POINTS}, set by every_n_steps, every_n_epochs or log_spaced."
         ]
 
-    def begin(self, module: Learner) -> None:
+    def begin(self, module: Member) -> None:
         """See whether the units can be balanced, and the layers rescaled."""
         self._steps: list[int] = []
         self._line_losses: list[Tensor] = []
@@ -149,7 +149,7 @@ class Landscape(MeasureCallback):
             setting = "balance=true" if self.balance else f"rescaling={self.rescaling}"
             raise ValueError(f"callbacks.landscape.{setting}: {error}") from None
 
-    def measure(self, module: Learner) -> Mapping[str, float]:
+    def measure(self, module: Member) -> Mapping[str, float]:
         """Return what the lines tell; keep them, and the weights."""
         network = self._subject(module)
         directions = self._random_directions(network)
@@ -172,7 +172,7 @@ class Landscape(MeasureCallback):
         metrics = {"landscape/centre_loss": float(losses[0, self.line_points // 2]), NEGATIVE: share}
         return metrics | ({f"{NEGATIVE}_initial": share} if module.step == 0 else {})
 
-    def finish(self, module: Learner) -> None:
+    def finish(self, module: Member) -> None:
         """Evaluate the last plane, keep all losses and draw them."""
         if not self._steps:
             return
@@ -210,7 +210,7 @@ class Landscape(MeasureCallback):
         for name, figure in figures.items():
             module.recorder.record_figure(f"landscape/{name}", figure, step=step)
 
-    def _subject(self, module: Learner) -> nn.Module:
+    def _subject(self, module: Member) -> nn.Module:
         return balance_relu_units(module.network) if self.balance else module.network
 
     def _random_directions(self, network: nn.Module) -> Tensor:
@@ -223,11 +223,11 @@ class Landscape(MeasureCallback):
             ]
         )
 
-    def _surface(self, module: Learner, network: nn.Module, directions: Tensor, extent: float) -> Surface:
+    def _surface(self, module: Member, network: nn.Module, directions: Tensor, extent: float) -> Surface:
         plane = loss_plane(network, *_loss(module), directions, extent=extent, points=self.plane_points)
         return Surface(plane.first.cpu().double().numpy(), plane.losses.cpu().double().numpy())
 
-    def _rescaling_changes(self, module: Learner, factor: float) -> dict[str, float]:
+    def _rescaling_changes(self, module: Member, factor: float) -> dict[str, float]:
         return {
             f"landscape/rescaling_change_{name}": rescaling_change(
                 module.network,
@@ -242,7 +242,7 @@ class Landscape(MeasureCallback):
             for name, normalize in (("raw", "none"), ("filter", "filter"))
         }
 
-    def _trajectory_surface(self, module: Learner) -> "tuple[Surface, np.ndarray, tuple[str, str]] | None":
+    def _trajectory_surface(self, module: Member) -> "tuple[Surface, np.ndarray, tuple[str, str]] | None":
         """Return the plane through the trained network, the trajectory in it, and the axes' labels.
 
         The directions are those of the usual, centred components, so that their shares of the variance can be
@@ -270,5 +270,5 @@ class Landscape(MeasureCallback):
         return surface, coordinates.numpy(), (first, second)
 
 
-def _loss(module: Learner) -> tuple[Loss, Tensor, Tensor]:
-    return module.loss_fn, module.tensors.x_train, module.tensors.y_train
+def _loss(module: Member) -> tuple[Loss, Tensor, Tensor]:
+    return module.loss, module.tensors.x_train, module.tensors.y_train

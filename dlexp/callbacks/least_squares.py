@@ -8,14 +8,12 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor, nn
 
-from dlexp.callbacks.base import evaluation_mode
 from dlexp.measures.functional import parameter_vector
 from dlexp.measures.risk import ridge_solution
 from dlexp.models.layers import ScaledLinear
-from dlexp.training.build import network_settings
-from dlexp.training.learner import Learner
-from dlexp.training.module import make_network
-from dlexp.training.plan import Plan
+from dlexp.train.build import network_settings
+from dlexp.train.member import Member, evaluation_mode, make_network
+from dlexp.train.plan import Plan
 
 SQUARED_ERRORS = ("mse", "half_mse")
 
@@ -63,7 +61,7 @@ class LeastSquaresReadout(Callback):
         """Solve for the readout and record what it reaches."""
         if module.outcome == "diverged":
             return
-        learner = cast(Learner, module)
+        learner = cast(Member, module)
         readout = cast(ScaledLinear, learner.network.readout)
         with evaluation_mode(learner.network):
             features = _inputs_of(readout, learner.network, learner.tensors.x_train)

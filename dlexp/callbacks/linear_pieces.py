@@ -6,10 +6,9 @@ from typing import Any
 
 from dlexp.callbacks.base import MeasureCallback
 from dlexp.measures.approximation import linear_pieces
-from dlexp.training.build import network_settings
-from dlexp.training.learner import Learner
-from dlexp.training.module import make_network
-from dlexp.training.plan import Plan
+from dlexp.train.build import network_settings
+from dlexp.train.member import Member, make_network
+from dlexp.train.plan import Plan
 
 
 class LinearPiecesCount(MeasureCallback):
@@ -37,7 +36,7 @@ class LinearPiecesCount(MeasureCallback):
             return [f"callbacks.linear_pieces: {error}."]
         return []
 
-    def measure(self, module: Learner) -> Mapping[str, float]:
+    def measure(self, module: Member) -> Mapping[str, float]:
         """Return the number of pieces of the present network."""
         pieces = linear_pieces(module.network, lower=self.lower, upper=self.upper)
         return {"approximation/linear_pieces": pieces.count}

@@ -1,31 +1,33 @@
 """The network linearised at its initialisation, trained by the same gradient descent in closed form."""
 
 import math
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from dlexp.callbacks.edge import GRADIENT_DESCENT, has_learning_rates_by_layer
+from dlexp.callbacks.edge import has_learning_rates_by_layer
 from dlexp.measures.ntk import empirical_ntk, linearized_predictions
-from dlexp.training.learner import Learner
+from dlexp.train.member import Member
 
 LOSSES = {"mse": "mean", "half_mse": "half_mean"}
 """What :func:`linearized_predictions` calls the losses."""
 
 
-def reason_without_closed_form(module: Learner) -> str | None:
+def reason_without_closed_form(module: Member) -> str | None:
     """Return why gradient descent's closed form is not how this network trains, or None if it is."""
-    settings: Any = module.optimizer_settings
-    if module.loss_name not in LOSSES:
-        return f"training.loss={module.loss_name} is no squared error"
-    if settings["name"] not in GRADIENT_DESCENT:
-        return f"optimizer.name={settings['name']} is not gradient descent"
+    settings = module.optimizer_settings
+    if module.loss.name not in LOSSES:
+        return f"training.loss={module.loss.name} is no squared error"
+    if not settings.is_gradient_descent:
+        return f"optimizer.name={settings.name or settings.target} is not gradient descent"
+    if module.clip is not None:
+        return "gradients are clipped"
     if module.plan.steps_per_epoch != 1:
         return f"data.batch_size={module.batches.order.batch_size} is not full"
-    for key in ("momentum", "weight_decay"):
-        if settings.get(key):
-            return f"optimizer.{key}={settings[key]} is not 0"
+    for key, value in (("momentum", settings.momentum), ("weight_decay", settings.weight_decay)):
+        if value:
+            return f"optimizer.{key}={value} is not 0"
     if module.schedule.name != "constant":
         return f"optimizer.schedule={module.schedule.name} is not constant"
     if has_learning_rates_by_layer(module):
@@ -41,7 +43,7 @@ class Linearization:
     The kernel is that of the whole training set, as the whole set moves the predictions.
     """
 
-    def __init__(self, module: Learner, x: Tensor) -> None:
+    def __init__(self, module: Member, x: Tensor) -> None:
         tensors, network = module.tensors, module.network
         self.y = tensors.y_train
         self.kernel_tt = empirical_ntk(network, tensors.x_train)
@@ -49,8 +51,8 @@ class Linearization:
         with torch.no_grad():
             self.f0_t, self.f0_x = network(tensors.x_train), network(x)
         self.first_step = module.step
-        self.lr = float(cast(float, module.optimizer_settings["lr"]))
-        self.loss: Any = LOSSES[module.loss_name]
+        self.lr = module.optimizer_settings.lr
+        self.loss: Any = LOSSES[module.loss.name]
 
     def predictions(self, step: int) -> Tensor:
         """Return the linearised network's outputs at x (M, K) after ``step`` steps of training."""

@@ -5,13 +5,12 @@ from typing import Any
 
 import torch
 
-from dlexp.callbacks.base import MeasureCallback, evaluation_mode
+from dlexp.callbacks.base import MeasureCallback
 from dlexp.measures.functional import parameter_vector
 from dlexp.measures.risk import linear_system, minimum_norm_distance, minimum_norm_solution
-from dlexp.training.build import network_settings
-from dlexp.training.learner import Learner
-from dlexp.training.module import make_network
-from dlexp.training.plan import Plan
+from dlexp.train.build import network_settings
+from dlexp.train.member import Member, evaluation_mode, make_network
+from dlexp.train.plan import Plan
 
 SQUARED_ERRORS = ("mse", "half_mse")
 
@@ -47,18 +46,18 @@ class MinimumNorm(MeasureCallback):
             return [f"callbacks.min_norm: {error}."]
         return []
 
-    def begin(self, module: Learner) -> None:
+    def begin(self, module: Member) -> None:
         """Find the linear system, which training does not change, and keep the initial weights."""
         with self._timed(), evaluation_mode(module.network):
             self._system = linear_system(module.network, module.tensors.x_train, module.tensors.y_train)
         self._initial_weights = parameter_vector(module.network)
 
-    def measure(self, module: Learner) -> Mapping[str, float]:
+    def measure(self, module: Member) -> Mapping[str, float]:
         """Return the distances and norms of the present weights."""
         weights = parameter_vector(module.network)
         found = minimum_norm_distance(*self._system, weights, self._initial_weights)
         return {f"min_norm/{name}": value for name, value in found._asdict().items()}
 
-    def finish(self, module: Learner) -> None:
+    def finish(self, module: Member) -> None:
         """Keep the minimum-norm solution."""
         module.recorder.record_array("min_norm/solution", minimum_norm_solution(*self._system).cpu())

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlexp.callbacks.base import MeasureCallback, evaluation_mode
+from dlexp.callbacks.base import MeasureCallback
 from dlexp.callbacks.figures.ntk import draw_drift, draw_linearization
 from dlexp.callbacks.infinite_width import infinite_kernel, reason_without_limit
 from dlexp.callbacks.linearization import Linearization, reason_without_closed_form
@@ -22,8 +22,7 @@ from dlexp.measures.ntk import (
     lambda_max,
     target_alignment,
 )
-from dlexp.training.learner import Learner
-from dlexp.training.losses import ERRORS
+from dlexp.train.member import Member, evaluation_mode
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +79,7 @@ class NTK(MeasureCallback):
         self.n_samples, self.n_test = n_samples, n_test
         self.linearized = linearized
 
-    def begin(self, module: Learner) -> None:
+    def begin(self, module: Member) -> None:
         """Take the kernel, the weights and, where wanted, the linearisation that training starts from."""
         self._values: dict[str, list[float]] = {}
         self._steps: list[int] = []
@@ -94,7 +93,7 @@ class NTK(MeasureCallback):
             initial = self._initial_metrics(module)
         module.record(initial)
 
-    def measure(self, module: Learner) -> Mapping[str, float]:
+    def measure(self, module: Member) -> Mapping[str, float]:
         """Return the metrics."""
         weights, start = parameter_vector(module.network), self._initial_weights
         metrics = {
@@ -110,7 +109,7 @@ class NTK(MeasureCallback):
             self._values.setdefault(name, []).append(value)
         return metrics
 
-    def finish(self, module: Learner) -> None:
+    def finish(self, module: Member) -> None:
         """Keep the values over time and the kernels before and after, and draw them."""
         recorder, step = module.recorder, module.step
         kernel = self._present_kernel(module)
@@ -128,7 +127,7 @@ class NTK(MeasureCallback):
         if self.figures:
             self._draw(module, before, after)
 
-    def _draw(self, module: Learner, before: Tensor, after: Tensor) -> None:
+    def _draw(self, module: Member, before: Tensor, after: Tensor) -> None:
         recorder, step = module.recorder, module.step
         order = _by_target(self._targets(module)).cpu()
         maps = [k[order][:, order].numpy() for k in (before, after)]
@@ -146,7 +145,7 @@ class NTK(MeasureCallback):
             )
             recorder.record_figure("ntk/linearization", figure, step=step)
 
-    def _linearizes(self, module: Learner) -> bool:
+    def _linearizes(self, module: Member) -> bool:
         if self.linearized is False:
             return False
         reason = reason_without_closed_form(module)
@@ -166,7 +165,7 @@ class NTK(MeasureCallback):
         starts = {"interpolation": True, "kernel_regression": False}
         return {name: self._linearization.interpolation(from_initial=start) for name, start in starts.items()}
 
-    def _initial_metrics(self, module: Learner) -> dict[str, float]:
+    def _initial_metrics(self, module: Member) -> dict[str, float]:
         reason = reason_without_limit(module)
         if reason:
             log.info("ntk/infinite_distance is left out: %s", reason)
@@ -174,26 +173,26 @@ class NTK(MeasureCallback):
         limit = infinite_kernel(module, self._inputs(module))
         return {"ntk/infinite_distance": _ratio(self._initial_kernel - limit, limit)}
 
-    def _inputs(self, module: Learner) -> Tensor:
+    def _inputs(self, module: Member) -> Tensor:
         return module.tensors.x_train[: self.n_samples]
 
-    def _test_inputs(self, module: Learner) -> Tensor:
+    def _test_inputs(self, module: Member) -> Tensor:
         return module.tensors.x_test[: self.n_test]
 
-    def _targets(self, module: Learner) -> Tensor:
+    def _targets(self, module: Member) -> Tensor:
         """Return the targets (N, K) of the rows used."""
         y = module.tensors.y_train[: self.n_samples]
-        if module.loss_name not in ERRORS:
+        if module.loss.error is None:
             return y
         outputs = self._initial_kernel.shape[-1]
         return F.one_hot(y, outputs).to(self._initial_kernel.dtype) - 1 / outputs
 
     @torch.no_grad()
-    def _outputs(self, module: Learner) -> Tensor:
+    def _outputs(self, module: Member) -> Tensor:
         outputs: Tensor = module.network(self._test_inputs(module))
         return outputs
 
-    def _present_kernel(self, module: Learner) -> Tensor:
+    def _present_kernel(self, module: Member) -> Tensor:
         """Return the kernel of the network as it is now, computed once a step."""
         if self._kernel[0] != module.step:
             self._kernel = module.step, empirical_ntk(module.network, self._inputs(module))

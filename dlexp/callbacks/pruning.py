@@ -9,7 +9,6 @@ from pytorch_lightning import Trainer
 from torch import Tensor, nn
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.companion import Companion, redrawn
 from dlexp.callbacks.figures.pruning import draw_pruning
 from dlexp.callbacks.settings import require_count
 from dlexp.measures.functional import trainable_parameters
@@ -23,9 +22,8 @@ from dlexp.measures.pruning import (
     random_signs,
 )
 from dlexp.seeding import derive_seed
-from dlexp.training.hooks import reason_for_single_steps
-from dlexp.training.learner import Learner
-from dlexp.training.plan import Plan
+from dlexp.train.member import Companion, Member, redrawn
+from dlexp.train.plan import Plan, Schedule
 
 log = logging.getLogger(__name__)
 
@@ -125,29 +123,25 @@ class Pruning(MeasureCallback):
                     f"training.stopping.{key}={value} is not allowed with callbacks.pruning: "
                     "it must be null, as no cycle may end early."
                 )
-        reason = reason_for_single_steps(config["trainer"], [])
-        if self._needs_ticket and reason is not None:
-            problems.append(
-                f"callbacks.pruning.control={self.control} is not allowed if {reason}: "
-                "the ticket is trained without it."
-            )
         return problems
+
+    def reschedule(self, schedule: Schedule, plan: Plan) -> Schedule:
+        """Return the schedule of a run in cycles: each goes from the step to rewind to, to the same step."""
+        period = self.rewind_step + self._cycle_length(plan.total_steps)
+        return Schedule(schedule.name, period, self.rewind_step)
 
     def due_steps(self, total_steps: int, steps_per_epoch: int) -> frozenset[int]:
         """Return the ends of the cycles, and the step to rewind to."""
         return frozenset({self.rewind_step, *self._cycle_ends(total_steps)}) - {0}
 
-    def begin(self, module: Learner) -> None:
+    def begin(self, module: Member) -> None:
         """Divide the run into cycles; keep the initial weights if they are those to rewind to."""
         total_steps = module.plan.total_steps
-        length = self._cycle_length(total_steps)
         try:
             self._masks: Masks = dense_masks(module.network)
         except ValueError as error:
             raise ValueError(f"callbacks.pruning: {error}") from None
         self._ends = self._cycle_ends(total_steps)
-        module.schedule.period = self.rewind_step + length
-        module.schedule.rewind = self.rewind_step
         self._generator = self.generator()
         self._ticket: Companion | None = None
         self._rewind_weights = _copy(module.network) if self.rewind_step == 0 else {}
@@ -167,7 +161,7 @@ class Pruning(MeasureCallback):
             with self._timed():
                 self._begin_next_cycle(module)
 
-    def measure(self, module: Learner) -> Mapping[str, float]:
+    def measure(self, module: Member) -> Mapping[str, float]:
         """Return the density and the test loss of the network at the end of a cycle."""
         metrics = {"pruning/density": density(module.masks) if module.masks else 1.0}
         for name, value in module.evaluate("test").items():
@@ -178,7 +172,7 @@ class Pruning(MeasureCallback):
             self._values.setdefault(name, []).append(number)
         return metrics | {f"{name}/round_{cycle}": number for name, number in metrics.items()}
 
-    def finish(self, module: Learner) -> None:
+    def finish(self, module: Member) -> None:
         """Keep the values of all cycles and the masks; draw the loss against the density."""
         if module.step < self._ends[-1]:
             if module.outcome == "converged":
@@ -197,9 +191,7 @@ class Pruning(MeasureCallback):
             figure = draw_pruning(self._values, control=self.control)
             module.recorder.record_figure("pruning", figure, step=module.step)
 
-    def _begin_next_cycle(self, module: Learner) -> None:
-        if self._ticket is not None:
-            self._ticket.catch_up(module)
+    def _begin_next_cycle(self, module: Member) -> None:
         ticket = module.network if self._ticket is None else self._ticket.network
         if not all(bool(p.isfinite().all()) for p in ticket.parameters()):
             return  # diverged, which the next look at the loss will find
@@ -208,20 +200,19 @@ class Pruning(MeasureCallback):
         )
         if self._needs_ticket:
             if self._ticket is None:
-                self._ticket = Companion(module, copy.deepcopy(module.network))
+                self._ticket = module.take_along(copy.deepcopy(module.network), order_seed=None)
             self._ticket.restart(self._rewind_weights, self._masks)
-        weights = self._rewind_weights
-        module.masks = dict(self._masks)
+        weights, masks = self._rewind_weights, self._masks
         match self.control:
             case "random":
-                module.masks = random_masks(self._masks, generator=self._generator)
+                masks = random_masks(self._masks, generator=self._generator)
             case "reinitialize":
                 seed = derive_seed(f"callbacks/pruning/reinitialize/{len(self._steps)}", self.seed)
                 drawn = trainable_parameters(redrawn(module, seed))
                 weights = {name: drawn.get(name, value) for name, value in weights.items()}
             case "random_signs":
                 weights = random_signs(weights, self._masks, generator=self._generator)
-        module.restart(weights)
+        module.restart(weights, masks)
 
     def _cycle_length(self, total_steps: int) -> int:
         """Return T - k. Raises ``ValueError`` if the steps cannot be divided so."""

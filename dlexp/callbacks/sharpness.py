@@ -7,7 +7,7 @@ from typing import Any
 from dlexp.callbacks.base import MeasureCallback
 from dlexp.callbacks.settings import require_count, require_names, require_positive
 from dlexp.measures.sharpness import WorstCase, average, one_step, worst_case
-from dlexp.training.learner import Learner
+from dlexp.train.member import Member
 
 log = logging.getLogger(__name__)
 
@@ -69,12 +69,12 @@ class Sharpness(MeasureCallback):
         self.n_directions = n_directions
         self.chunk_size = chunk_size
 
-    def begin(self, module: Learner) -> None:
+    def begin(self, module: Member) -> None:
         """Forget what an earlier training has left."""
         self._steps: list[int] = []
         self._values: dict[str, list[float]] = {}
 
-    def measure(self, module: Learner) -> Mapping[str, float]:
+    def measure(self, module: Member) -> Mapping[str, float]:
         """Return the metrics."""
         metrics: dict[str, float] = {}
         for measure in self.measures:
@@ -84,16 +84,16 @@ class Sharpness(MeasureCallback):
             self._values.setdefault(name, []).append(value)
         return metrics
 
-    def finish(self, module: Learner) -> None:
+    def finish(self, module: Member) -> None:
         """Keep the values over time."""
         if self._steps:
             module.recorder.record_array("sharpness/steps", self._steps)
         for name, values in self._values.items():
             module.recorder.record_array(name, values)
 
-    def _metrics(self, measure: str, module: Learner) -> dict[str, float]:
+    def _metrics(self, measure: str, module: Member) -> dict[str, float]:
         x, y = module.tensors.x_train[: self.n_samples], module.tensors.y_train[: self.n_samples]
-        loss = (module.network, module.loss_fn, x, y)
+        loss = (module.network, module.loss, x, y)
         ascent: dict[str, Any] = {
             "n_starts": self.n_starts,
             "max_steps": self.max_steps,
@@ -122,7 +122,7 @@ class Sharpness(MeasureCallback):
                 found = worst_case(*loss, radius=self.adaptive_radius, normalization="adaptive", **ascent)
                 return {"sharpness/adaptive": self._increase(found, measure, module)}
 
-    def _increase(self, found: WorstCase, measure: str, module: Learner) -> float:
+    def _increase(self, found: WorstCase, measure: str, module: Member) -> float:
         if not found.converged:
             log.info(
                 "sharpness/%s at step %d: the search used up max_steps=%d, the value is a lower bound",

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.training.learner import Learner
-from dlexp.training.plan import Plan
+from dlexp.train.member import Member
+from dlexp.train.plan import Plan
 
 
 class UnexplainedVariance(MeasureCallback):
@@ -24,7 +24,7 @@ class UnexplainedVariance(MeasureCallback):
             return []
         return [f"data.task={task} is not allowed: callbacks.unexplained_variance is for a regression."]
 
-    def measure(self, module: Learner) -> Mapping[str, float]:
+    def measure(self, module: Member) -> Mapping[str, float]:
         """Return the unexplained share of the variance."""
         x, y = module.tensors.x_test, module.tensors.y_test
         error = (module.network(x).detach() - y).square().sum()

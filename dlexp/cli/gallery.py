@@ -9,9 +9,9 @@ from typing import Any
 
 from dlexp.config.plain import to_plain
 from dlexp.config.resolve import conf_directory, register
-from dlexp.files import write_atomically
-from dlexp.studies.gallery import gallery_entry, gallery_text, replace_gallery
-from dlexp.studies.index import figures_of, read_studies
+from dlexp.records.files import write_atomically
+from dlexp.report.gallery import gallery_entry, gallery_text, replace_gallery
+from dlexp.report.index import figures_on_disk, read_studies
 
 FILE = "gallery.json"
 
@@ -57,7 +57,7 @@ def main(outputs: Path = Path("outputs"), readme: Path = Path("README.md")) -> i
     folder.mkdir(exist_ok=True)
     entries = {}
     for name, digest in digests.items():
-        figures = figures_of(found[name])
+        figures = figures_on_disk(found[name])
         figure = f"{name}.png" if figures else None
         if figure:
             shutil.copyfile(figures[0].path, folder / figure)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
-from dlexp.studies.index import write_index
-from dlexp.studies.results import read, rebuild
-from dlexp.studies.runs import NoRunsError
-from dlexp.studies.table import shown_path
+from dlexp.records.folders import NoRunsError
+from dlexp.report.index import write_index
+from dlexp.report.results import read, rebuild
+from dlexp.report.terminal import shown_path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,22 +20,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "table. Works at any time, also while a sweep runs. Of a folder of studies: index.html.",
     )
     parser.add_argument("folder", help="a sweep's folder, such as outputs/NAME, or outputs itself")
-    return report(parser.parse_args(arguments).folder)
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="run the study's Python in the folder, where none of that name is installed; it may do anything",
+    )
+    parsed = parser.parse_args(arguments)
+    return report(parsed.folder, trust=parsed.trust)
 
 
-def report(folder: str | PathLike[str]) -> int:
+def report(folder: str | PathLike[str], *, trust: bool = False) -> int:
     """Rebuild a folder's results and print them; return the exit code, with one sentence if it is not 0.
 
-    What can be read is shown also where nothing can be written: a read-only folder, a full disk.
+    What can be read is shown also where nothing can be written: a read-only folder, a full disk. `trust` says
+    whether the study's Python in the folder may run.
     """
     try:
-        results = rebuild(folder)
+        results = rebuild(folder, trust=trust)
     except NoRunsError as error:
         index = write_index(Path(folder))
         print(error if index is None else shown_path(index), file=sys.stderr if index is None else sys.stdout)
         return int(index is None)
     except OSError as error:
-        read(folder).print()
+        read(folder, trust=trust).print()
         print(f"Nothing could be written in {folder}: {error.strerror or error}.", file=sys.stderr)
         return 1
     results.print()

@@ -1,45 +1,119 @@
 """A study on the command line: checked before its sweep, kept beside the results, judged at the end."""
 
+import importlib.resources
+import importlib.util
 import shlex
 import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from dlexp.sweeps import session
+from dlexp.launch.command import refuse
 
 ARMS_SWEEPER = "hydra_plugins.dlexp_sweepers.ArmsSweeper"
+KEYS = {"python": str, "arms": Mapping, "fast": Mapping}
+"""What the YAML of a study says: all but the name of its Python is for the sweeper."""
 
 
 class StudyCallback(Callback):
-    """Refuses a study with mistakes before any job runs; writes ``study.json``."""
+    """Refuses a study with mistakes before any job runs; keeps it in the sweep's folder."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the study and keep it."""
         chosen = [o for o in config.hydra.overrides.task if o.startswith("study=")]
         if any("," in override for override in chosen):
-            session.refuse([f"{chosen[-1]} is not allowed: one study at a time (`make studies` runs all)."])
+            refuse([f"{chosen[-1]} is not allowed: one study at a time (`make studies` runs all)."])
         if not config.study:
             return
-        from dlexp.studies.study import find_study_problems, make_study, read_study
+        from dlexp.results.kept import keep, load_python, read_study
+        from dlexp.results.study import Study, StudyError, study_of
 
         node: Any = OmegaConf.to_container(config.study, resolve=True)
-        problems = find_study_problems(node)
-        if node.get("arms") and config.hydra.sweeper._target_ != ARMS_SWEEPER:
-            problems.append("hydra/sweeper is not allowed to be another than arms: this study has arms.")
-        session.refuse(problems)
+        refuse([*node_problems(node)])
+        arms = node.get("arms") or {}
+        if arms and config.hydra.sweeper._target_ != ARMS_SWEEPER:
+            refuse(["hydra/sweeper is not allowed to be another than arms: this study has arms."])
+        choice = config.hydra.runtime.choices.get("study")
+        yaml = _yaml(config, choice)
+        python = node.get("python") or _default_python(choice, yaml)
+        study, files = Study(name=config.name), [yaml] if yaml else []
+        if python:
+            try:
+                module, file = load_python(python, yaml.parent if yaml else None)
+                study = study_of(module, config.name, file.name if python.endswith(".py") else python)
+            except StudyError as error:
+                refuse(str(error).splitlines())
+            files.append(file)
+        refuse([*arm_problems(study.claims, arms)])
         folder = Path(config.hydra.sweep.dir)
         earlier = read_study(folder)
-        study = make_study(
-            node,
-            name=config.name,
+        study = replace(
+            study,
+            arms=arms,
             command=shlex.join([*_program(), *sys.argv[1:]]),
             fast=config.hydra.runtime.choices.get("debug") == "fast",
             seconds=earlier.seconds if earlier else None,  # of the sweep that this one finds finished
         )
-        study.write(folder)
+        keep(study, folder, *files)
+
+
+def node_problems(node: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each thing wrong in a ``study`` node."""
+    for key, value in node.items():
+        if key not in KEYS:
+            yield (
+                f"study.{key} is not a key of a study; allowed: {', '.join(KEYS)}. Question, claims and "
+                "figures are in its Python file."
+            )
+        elif value is not None and not isinstance(value, KEYS[key]):
+            kind = "a module or a file" if key == "python" else "a mapping"
+            yield f"study.{key}={value} is not allowed: it must be {kind}."
+
+
+def arm_problems(claims: Any, arms: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each arm that a claim names and the study does not have."""
+    from dlexp.results.statistic import Term
+    from dlexp.results.table import listed
+
+    named = {
+        (claim.name, arm)
+        for claim in claims
+        for term in claim.statistic.terms
+        if isinstance(term, Term)
+        for arm in listed(term.where.get("arm", ()))
+    }
+    for claim, arm in sorted(named, key=str):
+        if arm not in arms:
+            known = ", ".join(arms) or "study.arms, which is empty"
+            yield f"Claim {claim}: arm={arm} is not allowed: it must be one of {known}."
+
+
+def _yaml(config: DictConfig, choice: str | None) -> Path | None:
+    """Return the YAML of the chosen study, the first on Hydra's search path."""
+    for source in config.hydra.runtime.config_sources if choice else ():
+        if source.schema == "file":
+            folder = Path(source.path)
+        elif source.schema == "pkg" and importlib.util.find_spec(source.path.split(".")[0]):
+            folder = Path(str(importlib.resources.files(source.path)))
+        else:
+            continue
+        if (folder / "study" / f"{choice}.yaml").exists():
+            return folder / "study" / f"{choice}.yaml"
+    return None
+
+
+def _default_python(choice: str | None, yaml: Path | None) -> str | None:
+    """Return the file beside a study's YAML, else dlexp's own module of that name, if there is one."""
+    from dlexp.results.kept import PACKAGE, installed
+
+    if yaml is not None and yaml.with_suffix(".py").exists():
+        return yaml.with_suffix(".py").name
+    module = f"{PACKAGE}.{choice}"
+    return module if choice and installed(module) else None
 
 
 def _program() -> list[str]:

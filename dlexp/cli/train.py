@@ -5,87 +5,72 @@ Nothing here imports torch before a job runs: ``--help``, ``--cfg job`` and tab 
 
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
 
-from dlexp.config.plain import to_plain
 from dlexp.config.resolve import conf_directory, register
-from dlexp.frameworks import import_frameworks
-from dlexp.studies.table import shown_path, tensorboard_command
-from dlexp.sweeps import session
-
-
-def train(config: DictConfig) -> float | None:
-    """Run one job; the task function that Hydra calls. Returns the objective for Hydra's sweepers."""
-    import_frameworks()
-    from dlexp.training.job import run_job
-
-    state = session.current
-    runtime = HydraConfig.get()
-    folder = Path(runtime.runtime.output_dir)
-    result = run_job(to_plain(config), list(runtime.overrides.task), folder, state.progress.report)
-    state.note(folder, result)
-    return result.metrics.get(config.objective)
+from dlexp.launch.command import Command
+from dlexp.records.run import DONE, Run
+from dlexp.report.terminal import shown_path, tensorboard_command
 
 
 def main() -> None:
     """Run the command and exit: 0 if every job is done, 1 if not, 130 or 143 if it was interrupted."""
     register()
-    signal.signal(signal.SIGTERM, _on_sigterm)
-    command: Any = hydra.main(version_base="1.3", config_path=str(conf_directory()), config_name="train")(
-        train
-    )
+    stop = _Terminated()
+    signal.signal(signal.SIGTERM, stop)
+    command = Command()
+    decorate: Any = hydra.main(version_base="1.3", config_path=str(conf_directory()), config_name="train")
     try:
-        command()
+        decorate(command.task_function())()
     except KeyboardInterrupt:
-        session.current.progress.end()
+        command.progress.end()
         print(
             "Interrupted: finished jobs are kept, and the same command goes on from there.", file=sys.stderr
         )
-        sys.exit(143 if _terminated else 130)
+        sys.exit(143 if stop.is_called else 130)
     finally:
-        session.current.progress.end()
-    sys.exit(conclude(session.current))
+        command.progress.end()
+    sys.exit(conclude(command))
 
 
-_terminated = False
+class _Terminated:
+    """Treats SIGTERM as Ctrl-C: what is finished stays, what is running leaves no result."""
+
+    is_called = False
+
+    def __call__(self, *_: Any) -> None:
+        self.is_called = True
+        raise KeyboardInterrupt
 
 
-def _on_sigterm(*_: Any) -> None:
-    """Treat SIGTERM as Ctrl-C: what is finished stays, what is running leaves no result."""
-    global _terminated
-    _terminated = True
-    raise KeyboardInterrupt
-
-
-def conclude(state: session.Session) -> int:
+def conclude(command: Command) -> int:
     """Print what the jobs came to, a line for each that is not done last; return the exit code."""
-    if state.folder is None:  # --help, --cfg and the like ran no job
+    if command.folder is None:  # --help, --cfg and the like ran no job
         return 0
-    if state.is_sweep:
+    if command.is_sweep:
         from dlexp.cli.report import report
-        from dlexp.studies.study import note_duration
+        from dlexp.results.kept import note_duration
 
-        note_duration(state.folder, state.started)
-        report(state.folder)
+        note_duration(command.folder, command.started)
+        code = report(command.folder, trust=True)  # its Python is this sweep's own
     else:
-        _print_job(state)
-        for job in state.unsuccessful:
-            print(f"{job.status}: {job.label}: {job.error} ({shown_path(job.log)})", file=sys.stderr)
-    return 1 if state.unsuccessful else 0
+        code = 0
+        for run in command.runs:
+            _print_run(run)
+    return 1 if command.unsuccessful else code
 
 
-def _print_job(state: session.Session) -> None:
-    for job in state.ended:
-        if job.status == "done":
-            # of metrics by layer, result.json has the rest
-            shown = sorted((k, v) for k, v in job.metrics.items() if k.count("/") == 1)
-            values = "  ".join(f"{name} {value:.4g}" for name, value in shown)
-            print(f"{job.label}  {values}")
-        print(f"results: {shown_path(job.log.parent)}")
-        # The folder above: pointed at a run itself, TensorBoard shows settings without metrics.
-        print(tensorboard_command(job.log.parent.parent))
+def _print_run(run: Run) -> None:
+    if run.status == DONE:
+        # of metrics by layer, result.json has the rest
+        shown = sorted((k, v) for k, v in run.metrics.items() if k.count("/") == 1)
+        values = "  ".join(f"{name} {value:.4g}" for name, value in shown)
+        print(f"{run.run_id}  {values}")
+    print(f"results: {shown_path(run.folder)}")
+    # The folder above: pointed at a run itself, TensorBoard shows settings without metrics.
+    print(tensorboard_command(run.folder.parent))
+    if run.status != DONE:
+        log = shown_path(run.folder / "train.log")
+        print(f"{run.status}: {run.run_id}: {run.error} ({log})", file=sys.stderr)

@@ -4,27 +4,43 @@ import hashlib
 import json
 import os
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 # What a result does not depend on: where it goes, how it is shown, what is asked of it afterwards.
-WITHOUT_EFFECT = ("name", "rerun", "objective", "logger", "study", "hydra")
+WITHOUT_EFFECT = ("name", "rerun", "objective", "records", "logger", "study", "hydra")
+# Within a section: over how many devices a sweep spreads its jobs, which way of training takes a step.
+WITHOUT_EFFECT_IN = {"trainer": ("devices",), "training": ("engine",)}
 # Overrides that say nothing about a run which its folder's name should repeat.
-UNNAMED = ("name", "rerun", "objective", "logger", "study", "debug", "seed")
+UNNAMED = ("name", "rerun", "objective", "records", "logger", "study", "debug", "seed")
+
+MOVED: dict[str, str] = {}
+"""For a class or function that has moved, its path in the identity of runs: where version 0.1 had it."""
 
 
 def identity(config: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of everything in a resolved configuration that affects the result.
+    """Return the SHA-256 of everything in a job's plain configuration that affects the result.
 
-    Keys set to None are left out: a setting added later, with None for 'as before', then leaves the identity
-    of every finished run as it was.
+    It is of what YAML and overrides composed, before types convert anything. Keys set to None are left out: a
+    setting added later, with None for 'as before', then leaves the identity of every finished run as it was.
+    A class that has moved counts as where it was (``MOVED``).
     """
     relevant = {key: value for key, value in config.items() if key not in WITHOUT_EFFECT}
-    if "trainer" in relevant:  # over how many devices a sweep spreads its jobs is no matter of the jobs
-        relevant["trainer"] = {k: v for k, v in relevant["trainer"].items() if k != "devices"}
-    text = json.dumps(_without_none(relevant), sort_keys=True, separators=(",", ":"), default=str)
+    for section, keys in WITHOUT_EFFECT_IN.items():
+        if isinstance(relevant.get(section), Mapping):
+            relevant[section] = {k: v for k, v in relevant[section].items() if k not in keys}
+    text = json.dumps(_canonical(relevant), sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def current_target(target: Any) -> Any:
+    """Return where the class or function that a ``_target_`` names stands, given where it stood or stands."""
+    for now, before in MOVED.items():
+        if target == before:
+            return now
+    return target
 
 
 def replicates_key(config: Mapping[str, Any]) -> str:
@@ -40,19 +56,23 @@ def _without_seeds(value: Any) -> Any:
     return value
 
 
-def _without_none(value: Any) -> Any:
+def _canonical(value: Any) -> Any:
+    """Return a value without what is None, the class of each object where it was first."""
     if isinstance(value, Mapping):
-        return {str(k): _without_none(v) for k, v in value.items() if v is not None}
+        kept = {str(k): _canonical(v) for k, v in value.items() if v is not None}
+        if kept.get("_target_") in MOVED:
+            kept["_target_"] = MOVED[kept["_target_"]]
+        return kept
     if isinstance(value, list | tuple):
-        return [_without_none(v) for v in value]
+        return [_canonical(v) for v in value]
     return value
 
 
-def run_id(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
+def run_id(config: Mapping[str, Any], overrides: Sequence[str], digest: str | None = None) -> str:
     """Return the name of a run's folder, such as ``width=50,seed=0-6066020e``.
 
     What was overridden (by the last part of its key) and the seed make it readable, eight digits of the
-    identity make it injective.
+    identity (``digest``, where it is known already) make it injective.
     """
     named: dict[str, str] = {}
     for override in overrides:
@@ -69,7 +89,7 @@ def run_id(config: Mapping[str, Any], overrides: Sequence[str]) -> str:
     readable = ",".join(_safe(part) for part in parts)
     if len(readable) > 120:  # file systems allow 255 bytes, people read fewer
         readable = readable[:120].rstrip(",")
-    return f"{readable}-{identity(config)[:8]}"
+    return f"{readable}-{(digest or identity(config))[:8]}"
 
 
 def _safe(text: str) -> str:
@@ -82,17 +102,35 @@ def run_folder_name(config: Mapping[str, Any], overrides: Sequence[str], parent:
     The same settings may be reached by other overrides (``lr=0.01`` typed out or left as the default); the
     readable part of the name then differs, the run does not.
     """
-    name = run_id(config, overrides)
-    if (parent / name / "result.json").exists() or not parent.is_dir():
+    return FolderNames().of(config, identity(config), overrides, str(parent))
+
+
+class FolderNames:
+    """The names of runs' folders in their parents, each of which is listed once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, list[str]]] = {}
+
+    def of(self, config: Mapping[str, Any], digest: str, overrides: Sequence[str], parent: str) -> str:
+        """Return what :func:`run_folder_name` returns for a configuration of this identity."""
+        name = run_id(config, overrides, digest)
+        alike = self._in(parent).get(digest[:8], [])
+        if name in alike and os.path.exists(os.path.join(parent, name, "result.json")):
+            return name
+        for other in alike:
+            try:
+                stored = json.loads(Path(parent, other, "result.json").read_text())
+                if stored.get("identity") == digest and stored.get("status") in ("done", "diverged"):
+                    return other
+            except (OSError, ValueError, AttributeError, RecursionError):
+                continue
         return name
-    digest = identity(config)
-    for other in os.listdir(parent):
-        if not other.endswith(f"-{digest[:8]}"):
-            continue
-        try:
-            stored = json.loads((parent / other / "result.json").read_text())
-        except (OSError, ValueError):
-            continue
-        if stored.get("identity") == digest and stored.get("status") in ("done", "diverged"):
-            return other
-    return name
+
+    def _in(self, parent: str) -> dict[str, list[str]]:
+        """Return the names of folders by the eight digits that they end in."""
+        if parent not in self._known:
+            names = os.listdir(parent) if os.path.isdir(parent) else []
+            self._known[parent] = defaultdict(list)
+            for name in names:
+                self._known[parent][name.rpartition("-")[2]].append(name)
+        return self._known[parent]

@@ -1,130 +1,214 @@
-"""The typed schema of a job's configuration: what Hydra checks names and types against.
+"""The configuration of one job, typed and plain: every setting with what it may be.
 
-Defaults live in ``conf/``; a field without a default is one that every composed configuration must set.
+``conf/base.yaml`` holds the same keys with their defaults. What follows from other settings (a part's seed,
+the loss of a task) stands there as null and is filled by :func:`dlexp.config.fill.fill`, so that a ``Config``
+holds no setting that is still to be derived. ``python -m dlexp.config.schema`` prints the JSON schema.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
+import json
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from omegaconf import MISSING
+from pydantic import BaseModel, ConfigDict, Field
+
+from dlexp.config.kinds import (
+    LARGEST,
+    SEED,
+    TARGET,
+    Flag,
+    Keys,
+    ListOf,
+    OneOf,
+    Real,
+    Text,
+    Whole,
+    WordOr,
+)
+from dlexp.config.names import (
+    ACCELERATORS,
+    ACTIVATIONS,
+    LOSSES,
+    OPTIMIZERS,
+    PARAMETRIZATIONS,
+    PRECISIONS,
+    PROFILERS,
+    SCHEDULES,
+    TASKS,
+)
+
+NAME = Text(
+    "a folder's name, or several joined by /, none of them '..'",
+    r"(?!\.\.?(/|$))[^/\0]+(/(?!\.\.?(/|$))[^/\0]+)*",
+)
+DURATION = r"\d+:\d\d:\d\d:\d\d"
 
 
-@dataclass
-class DataConfig:
+class Section(BaseModel):
+    """A group of settings that cannot be changed and has no others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, protected_namespaces=())
+
+
+class DataConfig(Section):
     """Where the samples come from (``conf/data``)."""
 
-    generator: dict[str, Any] = MISSING  # _target_ of the law, and its settings
-    input_dim: int = MISSING
-    output_dim: int = MISSING  # targets of a regression, classes of a classification
-    task: str = MISSING  # regression or classification
-    n_train: int = MISSING
-    n_test: int = MISSING
-    noise: float = MISSING
-    test_noise: Any = None  # None: as noise; a number: that much; 0: clean test targets
-    batch_size: Any = MISSING  # a number, or full
-    seed: int = MISSING
-    order_seed: int = MISSING
+    generator: Annotated[dict[str, Any], Keys()]  # _target_ of the law, and its settings
+    input_dim: Annotated[int, Whole(1, 10**6)]
+    output_dim: Annotated[int, Whole(1, 10**6)]  # targets of a regression, classes of a classification
+    task: Annotated[str, OneOf(TASKS)]
+    n_train: Annotated[int, Whole(1)]
+    n_test: Annotated[int, Whole(1)]
+    noise: Annotated[float, Real(0)]
+    test_noise: Annotated[float | None, Real(0, null="as data.noise")] = None
+    batch_size: Annotated[int | str, WordOr("full", Whole(1))] = "full"
+    seed: Annotated[int, SEED]
+    order_seed: Annotated[int, SEED]
 
 
-@dataclass
-class ModelConfig:
-    """The network (``conf/model``). ``None`` leaves a key to the default of ``_target_``."""
+class ModelConfig(Section):
+    """The network (``conf/model``). None leaves a setting to the default of ``_target_``."""
 
-    _target_: str = MISSING
-    width: int | None = None
-    depth: int | None = None
-    budget: int | None = None  # solve the widths for this number of parameters instead of setting width
-    activation: str | None = None
-    bias: bool | None = None
-    readout_bias: bool | None = None
-    parametrization: str | None = None
-    initialization: str | None = None
-    weight_std: float | None = None
-    bias_std: float | None = None
-    random_bias: bool | None = None
-    readout_weight_std: float | None = None
-    base_width: int | None = None
-    options: dict[str, Any] = field(default_factory=dict)  # further arguments of a model of one's own
-    seed: int = MISSING
-
-
-@dataclass
-class OptimizerConfig:
-    """The optimizer and its learning-rate schedule (``conf/optimizer``)."""
-
-    name: str = MISSING
-    lr: float = MISSING
-    momentum: float = 0.0
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 0.0
-    schedule: str = "constant"
+    target: Annotated[str, TARGET] = Field(alias="_target_")
+    width: Annotated[int | None, Whole(1, 10**7, null="the model's default")] = None
+    depth: Annotated[int | None, Whole(0, 10**4, null="the model's default")] = None
+    budget: Annotated[int | None, Whole(1, null="model.width")] = (
+        None  # parameters that widths are solved for
+    )
+    activation: Annotated[str | None, OneOf(ACTIVATIONS, null="the model's default")] = None
+    bias: Annotated[bool | None, Flag(null="the model's default")] = None
+    readout_bias: Annotated[bool | None, Flag(null="as model.bias")] = None
+    parametrization: Annotated[str | None, OneOf(PARAMETRIZATIONS, null="the model's default")] = None
+    initialization: Annotated[str | None, Text(null="the model's default")] = None
+    weight_std: Annotated[float | None, Real(above=0, null="the activation's gain")] = None
+    bias_std: Annotated[float | None, Real(0, null="the model's default")] = None
+    random_bias: Annotated[bool | None, Flag(null="the model's default")] = None
+    readout_weight_std: Annotated[float | None, Real(0, null="the model's default")] = None
+    base_width: Annotated[int | None, Whole(1, 10**7, null="the model's default")] = None
+    options: Annotated[dict[str, Any], Keys()] = {}  # further arguments of a model of one's own
+    seed: Annotated[int, SEED]
 
 
-@dataclass
-class LogPointsConfig:
+class OptimizerConfig(Section):
+    """The optimizer and its learning-rate schedule (``conf/optimizer``): by name, or by ``_target_``."""
+
+    name: Annotated[str | None, OneOf(OPTIMIZERS, null="optimizer._target_")] = None
+    target: Annotated[str | None, Text(TARGET.form, TARGET.pattern, null="optimizer.name")] = Field(
+        None, alias="_target_"
+    )
+    options: Annotated[dict[str, Any] | None, Keys(null="none")] = None  # further arguments of _target_
+    lr: Annotated[float, Real(above=0)]
+    momentum: Annotated[float, Real(0, below=1)] = 0.0
+    betas: Annotated[list[float], ListOf(Real(0, below=1), 2)] = [0.9, 0.999]
+    weight_decay: Annotated[float, Real(0)] = 0.0
+    schedule: Annotated[str, OneOf(SCHEDULES)] = "constant"
+
+
+class LogPointsConfig(Section):
     """At which steps losses are evaluated and logged: the start and the end always, and these between."""
 
-    spacing: str = "log"  # log: per_decade points in each factor of ten; linear: every n_steps
-    per_decade: int = 10
-    every_n_steps: int = 100
+    spacing: Annotated[str, OneOf(("log", "linear"))] = "log"
+    per_decade: Annotated[int, Whole(1, 1000)] = 10
+    every_n_steps: Annotated[int, Whole(1)] = 100
 
 
-@dataclass
-class StoppingConfig:
+class StoppingConfig(Section):
     """When training has converged; checked every ``check_every_n_steps`` steps on the whole training set."""
 
-    train_loss: float | None = None  # stop below this training loss
-    patience: int | None = None  # stop after this many steps without progress
-    min_delta: float = 0.0  # relative decrease of the training loss that counts as progress
-    check_every_n_steps: int = 50
+    train_loss: Annotated[float | None, Real(0, null="never")] = 1e-7
+    patience: Annotated[int | None, Whole(1, null="never")] = None
+    min_delta: Annotated[float, Real(0)] = 0.0
+    check_every_n_steps: Annotated[int, Whole(1)] = 50
 
 
-@dataclass
-class TrainingConfig:
-    """What is minimised, when it is looked at, when it is done."""
+class TrainingConfig(Section):
+    """What is minimised and how, when it is looked at, when it is done."""
 
-    loss: str = MISSING
-    log_points: LogPointsConfig = field(default_factory=LogPointsConfig)
-    stopping: StoppingConfig = field(default_factory=StoppingConfig)
-    checkpoint: bool = True  # keep the trained network in checkpoints/last.ckpt
-
-
-@dataclass
-class TrainerConfig:
-    """Arguments of ``pytorch_lightning.Trainer``; the ones that dlexp sets itself are left out."""
-
-    max_epochs: int | None = None
-    max_steps: int = -1
-    min_epochs: int | None = None
-    min_steps: int | None = None
-    max_time: Any = None
-    accelerator: str = "auto"
-    devices: Any = 1
-    precision: Any = "32-true"
-    deterministic: Any = None
-    benchmark: bool | None = None
-    detect_anomaly: bool = False
-    gradient_clip_val: float | None = None
-    gradient_clip_algorithm: str | None = None
-    accumulate_grad_batches: int = 1
-    profiler: str | None = None
+    loss: Annotated[str, OneOf(LOSSES)]
+    engine: Annotated[str, OneOf(("auto", "loop", "stack"))] = "auto"
+    log_points: LogPointsConfig = LogPointsConfig()
+    stopping: StoppingConfig = StoppingConfig()
+    checkpoint: Annotated[bool, Flag()] = True
 
 
-@dataclass
-class Config:
+class TrainerConfig(Section):
+    """The arguments of ``pytorch_lightning.Trainer`` whose meaning dlexp keeps; no other can be set."""
+
+    max_epochs: Annotated[int | None, Whole(-1, null="no limit")] = None
+    max_steps: Annotated[int, Whole(-1)] = 4000
+    min_epochs: Annotated[int | None, Whole(0, null="none")] = None
+    min_steps: Annotated[int | None, Whole(0, null="none")] = None
+    max_time: Annotated[str | None, Text("a time DD:HH:MM:SS", DURATION, null="no limit")] = None
+    accelerator: Annotated[str, OneOf(ACCELERATORS)] = "auto"
+    devices: Annotated[int | str, WordOr("auto", Whole(1, 10**4))] = 1
+    precision: Annotated[int | str, OneOf(PRECISIONS)] = "32-true"
+    deterministic: Annotated[bool | str | None, WordOr("warn", Flag(), null="Lightning's default")] = None
+    benchmark: Annotated[bool | None, Flag(null="Lightning's default")] = None
+    detect_anomaly: Annotated[bool, Flag()] = False
+    gradient_clip_val: Annotated[float | None, Real(above=0, null="no clipping")] = None
+    gradient_clip_algorithm: Annotated[str | None, OneOf(("norm", "value"), null="norm")] = None
+    accumulate_grad_batches: Annotated[int, Whole(1)] = 1
+    profiler: Annotated[str | None, OneOf(PROFILERS, null="none")] = None
+
+
+class Config(Section):
     """One job: one configuration, one seed, one result."""
 
-    name: str = MISSING
-    arm: str | None = None  # of a study's sweeps, the one that the job belongs to
-    seed: int = MISSING
-    rerun: bool = False
-    threads: int = 1
-    objective: str = "test/loss"
-    data: DataConfig = field(default_factory=DataConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    trainer: TrainerConfig = field(default_factory=TrainerConfig)
-    logger: dict[str, Any] = field(default_factory=dict)
-    callbacks: dict[str, Any] = field(default_factory=dict)
-    study: dict[str, Any] = field(default_factory=dict)  # what a sweep asks (conf/study); no job sees it
+    name: Annotated[str, NAME]
+    arm: Annotated[str | None, Text(null="no arm")] = None  # of a study's sweeps, the one of the job
+    seed: Annotated[int, SEED]
+    rerun: Annotated[bool, Flag()] = False
+    threads: Annotated[int, Whole(1, 1024)] = 1
+    objective: Annotated[str, Text("the name of a metric")] = "test/loss"
+    records: Annotated[str, OneOf(("full", "lean"))] = "full"
+    data: DataConfig
+    model: ModelConfig
+    optimizer: OptimizerConfig
+    training: TrainingConfig
+    trainer: TrainerConfig
+    logger: Annotated[dict[str, Any], Keys()] = {}
+    callbacks: Annotated[dict[str, Any], Keys()] = {}
+
+    @classmethod
+    def check(cls, plain: Mapping[str, Any]) -> "Config":
+        """Return the typed configuration of plain data, what follows from other settings filled in.
+
+        Raises ``ConfigError`` with a sentence for each problem.
+        """
+        from dlexp.config.check import check
+
+        return check(plain)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of one pass over the training set."""
+        return steps_per_epoch(self.data.n_train, self.data.batch_size, self.trainer.accumulate_grad_batches)
+
+    @property
+    def total_steps(self) -> int:
+        """The number of optimizer steps that the Trainer's two limits allow."""
+        return total_steps(self.steps_per_epoch, self.trainer.max_epochs, self.trainer.max_steps)
+
+
+def steps_per_epoch(n_train: int, batch_size: int | str, accumulate_grad_batches: int = 1) -> int:
+    """Return the optimizer steps of one pass: of its last batches, fewer are accumulated.
+
+    >>> steps_per_epoch(100, 30, 3)
+    2
+    """
+    batches = 1 if batch_size == "full" else math.ceil(n_train / int(batch_size))
+    return math.ceil(batches / accumulate_grad_batches)
+
+
+def total_steps(steps_per_epoch: int, max_epochs: int | None, max_steps: int) -> int:
+    """Return the number of optimizer steps that two limits allow (None or -1: no limit)."""
+    limits = [LARGEST**2]
+    if max_epochs not in (None, -1):
+        limits.append(int(max_epochs or 0) * steps_per_epoch)
+    if max_steps != -1:
+        limits.append(max_steps)
+    return min(limits)
+
+
+if __name__ == "__main__":
+    print(json.dumps(Config.model_json_schema(by_alias=True), indent=1))

@@ -1,6 +1,6 @@
 """The data module: samples drawn once from independent streams, kept whole in memory."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,8 +79,6 @@ class SyntheticDataModule(LightningDataModule):
         self.noise = noise
         self.seed = seed
         self.order = BatchOrder(n_train, batch_size, seed if order_seed is None else order_seed)
-        self.blocks: Iterable[Any] | None = None
-        """What the training loader yields instead of single batches: spans of many steps, if set."""
         self._drawn: Tensors | None = None
         self._placed: tuple[torch.device, torch.dtype, Tensors] | None = None
 
@@ -103,10 +101,8 @@ class SyntheticDataModule(LightningDataModule):
             self._placed = (device, dtype, Tensors(**placed))
         return self._placed[2]
 
-    def train_dataloader(self) -> Iterable[Any]:
+    def train_dataloader(self) -> InMemoryLoader:
         """Return the training batches, from the epoch that the trainer (resumed or not) is in."""
-        if self.blocks is not None:
-            return self.blocks
         tensors = self._tensors_of_trainer()
         epoch = self.trainer.current_epoch if self.trainer else 0
         return InMemoryLoader(tensors.x_train, tensors.y_train, self.order, first_epoch=epoch)
@@ -157,3 +153,43 @@ class SyntheticDataModule(LightningDataModule):
         is_replaced = torch.rand(y.shape, dtype=torch.float64, generator=stream) < level
         shift = torch.randint(1, self.output_dim, y.shape, generator=stream)
         return torch.where(is_replaced, (y + shift) % self.output_dim, y)
+
+
+MEASURED_ROWS = 10_000
+"""Of a foreign data module, how many rows of each set are kept in memory, the first ones."""
+
+
+def tensors_of(
+    datamodule: LightningDataModule | None, device: torch.device, dtype: torch.dtype = torch.float32
+) -> Tensors:
+    """Return the data of any data module, as measures use it: of a foreign one the first rows it yields.
+
+    Batches of a foreign one must be ``(x, y)``; without a test set its validation set, or else the training
+    set, takes the place of the test set. Raises ``ValueError`` for no data module.
+    """
+    if datamodule is None:
+        raise ValueError("datamodule=None is not allowed: measures need the data of a LightningDataModule")
+    if isinstance(datamodule, SyntheticDataModule):
+        return datamodule.tensors(device, dtype)
+    datamodule.setup("fit")
+    train = _first_rows(datamodule.train_dataloader())
+    test = train
+    for hook in ("test_dataloader", "val_dataloader"):
+        if getattr(type(datamodule), hook) is not getattr(LightningDataModule, hook):
+            if hook == "test_dataloader":
+                datamodule.setup("test")
+            test = _first_rows(getattr(datamodule, hook)())
+            break
+    placed = [t.to(device, dtype if t.is_floating_point() else t.dtype) for t in (*train, *test)]
+    return Tensors(*placed)
+
+
+def _first_rows(loader: Any) -> tuple[Tensor, Tensor]:
+    xs, ys, rows = [], [], 0
+    for x, y in loader:
+        xs.append(x)
+        ys.append(y)
+        rows += len(x)
+        if rows >= MEASURED_ROWS:
+            break
+    return torch.cat(xs)[:MEASURED_ROWS], torch.cat(ys)[:MEASURED_ROWS]

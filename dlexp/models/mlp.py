@@ -69,7 +69,7 @@ class MLP(nn.Sequential):
         modules: OrderedDict[str, nn.Module] = OrderedDict()
         for index in range(depth):
             modules[f"hidden_{index + 1}"] = ScaledLinear(sizes[index], sizes[index + 1], bias=bias)
-            modules[f"activation_{index + 1}"] = ACTIVATIONS[activation]()
+            modules[f"activation_{index + 1}"] = ACTIVATIONS[activation].module()
         has_readout_bias = bias if readout_bias is None else readout_bias
         modules["readout"] = ScaledLinear(sizes[-2], output_dim, bias=has_readout_bias)
         super().__init__(modules)

@@ -68,7 +68,7 @@ class RandomFeatures(nn.Sequential):
         super().__init__(
             OrderedDict(
                 hidden=FrozenLinear(input_dim, width, generator=generator),
-                activation=ACTIVATIONS[activation](),
+                activation=ACTIVATIONS[activation].module(),
                 readout=readout,
             )
         )

@@ -5,12 +5,12 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
+from dlexp.report.names import axis_name, metric_name, setting_name
+from dlexp.results.summary import Summary
 from dlexp.studies.charts import DISTINCT_LINES, Chart, charts
-from dlexp.studies.names import axis_name, metric_name, setting_name
 from dlexp.studies.panels import draw_line, mark_thresholds, set_vertical, values_of
 from dlexp.studies.scales import Scale, apply_horizontal, horizontal_scale, vertical_scale
 from dlexp.studies.style import COLOURS, DASHES, MARKERS, look, save
-from dlexp.studies.summary import Summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

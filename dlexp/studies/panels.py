@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dlexp.report.names import metric_name, value_text
+from dlexp.results.summary import Estimate, estimate
 from dlexp.studies.charts import DISTINCT_LINES, Line, outputs, thresholds
-from dlexp.studies.names import metric_name, value_text
 from dlexp.studies.scales import Scale, set_log_limits
 from dlexp.studies.style import THRESHOLD
-from dlexp.studies.summary import Estimate, estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from dlexp.studies.names import value_text, value_texts
+from dlexp.report.names import value_text, value_texts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ import pytest
 from dlexp.studies.charts import charts, thresholds
 from dlexp.studies.runs import read_runs
 from dlexp.studies.scales import crossing, horizontal_scale, vertical_scale
-from dlexp.studies.summary import summarize
+from dlexp.results.summary import summarize
 
 WriteRun = Callable[..., Path]
 Metrics = Callable[..., dict[str, float]]

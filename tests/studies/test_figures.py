@@ -11,7 +11,7 @@ from dlexp.studies.charts import charts
 from dlexp.studies.figures import draw, write_figures
 from dlexp.studies.runs import read_runs
 from dlexp.studies.style import COLOURS, look
-from dlexp.studies.summary import summarize
+from dlexp.results.summary import summarize
 
 WriteRun = Callable[..., Path]
 Metrics = Callable[..., dict[str, float]]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from dlexp.models.activations import ACTIVATIONS
+from dlexp.models.activations import ACTIVATIONS, Activation
 from dlexp.models.linear import Linear
 from dlexp.models.mlp import MLP
 from dlexp.models.random_features import RandomFeatures
@@ -53,7 +53,7 @@ def test_outputs_and_gradients_are_each_members_own(
     activation, parametrization, readout_bias, loss, monkeypatch
 ):
     for name, own in OWN_ACTIVATIONS.items():
-        monkeypatch.setitem(ACTIVATIONS, name, own)
+        monkeypatch.setitem(ACTIVATIONS, name, Activation(name, own))
     members = networks(activation, parametrization, readout_bias=readout_bias)
     separate = networks(activation, parametrization, readout_bias=readout_bias)
     stack = Stack(members)

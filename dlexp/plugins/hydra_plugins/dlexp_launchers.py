@@ -1,96 +1,129 @@
 """dlexp's Hydra launchers, here because Hydra finds launchers only in modules named ``hydra_plugins.*``.
 
-The work is done in ``dlexp.sweeps``, imported when a sweep starts so that ``--help`` and tab completion stay
+The work is done in ``dlexp.launch``, imported when a sweep starts so that ``--help`` and tab completion stay
 fast.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from hydra.experimental.callback import Callback
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
-
-
-@dataclass
-class SerialLauncherConfig:
-    """``hydra/launcher=serial``."""
-
-    _target_: str = "hydra_plugins.dlexp_launchers.SerialLauncher"
-
-
-ConfigStore.instance().store(
-    group="hydra/launcher", name="serial", node=SerialLauncherConfig, provider="dlexp"
-)
-
-
-class SerialLauncher(Launcher):
-    """Checks all jobs of a sweep together, then runs them one after the other in this process."""
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what launching needs, and let the sweeper and the launcher share their compositions."""
-        from dlexp.config.composition import SweepConfigLoader
-
-        hydra_context.config_loader = cast(ConfigLoader, SweepConfigLoader(hydra_context.config_loader))
-        self.hydra_context = hydra_context
-        self.task_function = task_function
-        self.config = config
-
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run the jobs; a wrong value in any of them is refused before the first one starts."""
-        from dlexp.sweeps.jobs import compose_jobs
-        from dlexp.sweeps.serial import run_jobs
-
-        jobs = compose_jobs(self.hydra_context, self.config, job_overrides, initial_job_idx)
-        return run_jobs(self.hydra_context, self.task_function, self.config, jobs)
+from omegaconf import DictConfig, OmegaConf
 
 
 @dataclass
 class VectorizedLauncherConfig:
     """``hydra/launcher=vectorized``."""
 
-    _target_: str = "hydra_plugins.dlexp_launchers.VectorizedLauncher"
-    workers: int = 1  # processes that groups of jobs are spread over, at least one a trainer.devices
-    memory_gib: float = 4.0  # what one group may take; larger ones are cut
+    _target_: str = "hydra_plugins.dlexp_launchers.EnsembleLauncher"
+    together: bool = True  # jobs that can share a program are trained as one ensemble
+    workers: int = 1  # processes that ensembles are spread over, at least one a trainer.devices
+    memory_gib: float = 4.0  # what one ensemble may take; larger ones are cut
     executor: Any = None  # in place of workers: _target_ of a concurrent.futures executor, and its arguments
 
 
-ConfigStore.instance().store(
-    group="hydra/launcher", name="vectorized", node=VectorizedLauncherConfig, provider="dlexp"
-)
+@dataclass
+class SerialLauncherConfig(VectorizedLauncherConfig):
+    """``hydra/launcher=serial``: each job by itself, by the loop."""
+
+    together: bool = False
 
 
-class VectorizedLauncher(SerialLauncher):
-    """Checks all jobs together and trains those that can share a program as one stack of networks."""
+for _name, _config in (("vectorized", VectorizedLauncherConfig), ("serial", SerialLauncherConfig)):
+    ConfigStore.instance().store(group="hydra/launcher", name=_name, node=_config, provider="dlexp")
 
-    def __init__(self, workers: int, memory_gib: float, executor: Any) -> None:
-        self.workers = workers
-        self.memory_gib = memory_gib
-        self.executor = executor
+
+class EnsembleLauncher(Launcher):
+    """Checks all jobs of a sweep together, then runs them, together or one by one."""
+
+    def __init__(self, together: bool, workers: int, memory_gib: float, executor: Any) -> None:
+        from dlexp.config.errors import not_allowed
+        from dlexp.config.kinds import Real, Whole
+
+        for key, value, kind in (
+            ("workers", workers, Whole(1, 10_000)),
+            ("memory_gib", memory_gib, Real(above=0)),
+        ):
+            if not kind.takes(value):
+                raise SystemExit(not_allowed(f"hydra.launcher.{key}", value, kind.allowed))
+        self.together, self.workers, self.memory_gib, self.executor = together, workers, memory_gib, executor
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what launching needs."""
+        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; a wrong value in any of them is refused before the first one starts."""
-        from dlexp.sweeps.executors import InProcessExecutor, process_pool
-        from dlexp.sweeps.jobs import compose_jobs
-        from dlexp.sweeps.vectorized import run_jobs
+        from dlexp.config.compose import Composer
+        from dlexp.config.errors import ConfigError
+        from dlexp.config.jobs import compose_jobs
+        from dlexp.launch.command import command_of, refuse, writable
+        from dlexp.launch.executors import InProcessExecutor, process_pool
+        from dlexp.launch.sweep import Settings, run_jobs
 
-        jobs = compose_jobs(self.hydra_context, self.config, job_overrides, initial_job_idx)
+        setup_globals()
+        command = command_of(self.task_function)
+        command.is_sweep, command.folder = True, writable(self.config.hydra.sweep.dir)
+        composer = Composer(self.hydra_context.config_loader, self.config)
+        try:
+            jobs = compose_jobs(composer, job_overrides, initial_job_idx)
+        except ConfigError as error:
+            refuse(error.problems)
+            raise
         devices = _count_devices(self.config.trainer.devices)
         workers = max(self.workers, devices)
+        engine = None if self.together else "loop"
+        settings = Settings(self.together, engine, self.memory_gib, workers, self.config.hydra.output_subdir)
         executor = self.executor  # made by Hydra with the launcher
         if executor is None:
             executor = process_pool(workers, devices) if workers > 1 else InProcessExecutor()
         try:
-            return run_jobs(
-                self.hydra_context, self.task_function, self.config, jobs, executor, self.memory_gib, workers
-            )
+            runs = run_jobs(jobs, command, executor, settings)
         finally:
             if hasattr(executor, "shutdown"):  # not every class with submit() has it
                 executor.shutdown(wait=False, cancel_futures=True)
+        returns = [
+            _job_return(job, run, self.config.hydra.job.name) for job, run in zip(jobs, runs, strict=True)
+        ]
+        if _are_told(self.hydra_context):
+            self._tell(returns, initial_job_idx)
+        return returns
+
+    def _tell(self, returns: Sequence[JobReturn], first: int) -> None:
+        """Tell Hydra's callbacks of the jobs, each as if it had run now."""
+        for index, returned in enumerate(returns, first):
+            config = self.hydra_context.config_loader.load_sweep_config(self.config, list(returned.overrides or ()))
+            config.hydra.job.id = config.hydra.job.num = index
+            callbacks = self.hydra_context.callbacks
+            callbacks.on_job_start(config=config, task_function=self.task_function)
+            callbacks.on_job_end(config=config, job_return=returned)
+
+
+def _job_return(job: Any, run: Any, task_name: str) -> JobReturn:
+    """Return what a sweeper wants to know of a job."""
+    returned = JobReturn()
+    returned.cfg = OmegaConf.create(job.plain)
+    returned.overrides = list(job.overrides)
+    returned.working_dir = str(job.folder)
+    returned.task_name = task_name
+    returned.return_value = run.metrics.get(job.plain["objective"])
+    returned.status = JobStatus.COMPLETED
+    return returned
+
+
+def _are_told(hydra_context: HydraContext) -> bool:
+    """Whether there is a callback for the start or the end of a job."""
+    hooks = ("on_job_start", "on_job_end")
+    return any(
+        getattr(type(callback), hook, None) is not getattr(Callback, hook)
+        for callback in hydra_context.callbacks.callbacks
+        for hook in hooks
+    )
 
 
 def _count_devices(devices: Any) -> int:

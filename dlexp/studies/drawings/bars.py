@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+from dlexp.report.names import metric_name
 from dlexp.studies.drawings.data import StudyRuns, by_seed
 from dlexp.studies.drawings.layout import wrapped
 from dlexp.studies.drawings.numbers import draw_numbers, explain_replicates
 from dlexp.studies.drawings.panel_axes import Content
 from dlexp.studies.drawings.specification import Drawing, Line, Panel
 from dlexp.studies.drawings.styles import Style
-from dlexp.studies.names import metric_name
 from dlexp.studies.panels import Series, draw_series
 from dlexp.studies.scales import Scale
 

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+from dlexp.report.names import axis_name, metric_name
 from dlexp.studies.drawings.data import StudyRuns, along, over_positions
 from dlexp.studies.drawings.numbers import draw_numbers, explain_replicates
 from dlexp.studies.drawings.panel_axes import Content, set_x_axis
 from dlexp.studies.drawings.specification import Drawing, Line, Panel
 from dlexp.studies.drawings.styles import Style
-from dlexp.studies.names import axis_name, metric_name
 from dlexp.studies.panels import Series, draw_series
 from dlexp.studies.scales import Scale, set_value_ticks
 

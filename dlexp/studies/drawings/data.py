@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlexp.records.run import DONE, Run
+from dlexp.report.names import metric_name
+from dlexp.results.summary import is_number, summarize
+from dlexp.results.table import matches
 from dlexp.studies.drawings.specification import Line
-from dlexp.studies.names import metric_name
 from dlexp.studies.panels import Series
-from dlexp.studies.runs import DONE, Run
-from dlexp.studies.summary import is_number, summarize
-from dlexp.studies.where import matches
 
 if TYPE_CHECKING:
     import numpy
@@ -37,16 +37,16 @@ class StudyRuns:
 
     def begin(self) -> None:
         """Forget which runs were left out: another figure is drawn."""
-        self.unfinished = {run.run_id for run in self._runs if not run.config}
+        self.unfinished = {run.run_id for run in self._runs if not run.settings}
         self.incomplete = set()
 
     def is_setting(self, key: str | None) -> bool:
         """Return whether a name is one of a setting, not of a metric."""
-        return any(key in run.config for run in self._runs)
+        return any(key in run.settings for run in self._runs)
 
     def select(self, *conditions: Mapping[str, Any]) -> list[Run]:
         """Return the runs that meet all conditions and ended well."""
-        met = [run for run in self._runs if run.config and all(matches(run, where) for where in conditions)]
+        met = [run for run in self._runs if run.settings and all(matches(run, where) for where in conditions)]
         self.unfinished |= {run.run_id for run in met if run.status != DONE}
         return [run for run in met if run.status == DONE]
 
@@ -162,15 +162,15 @@ def quantity(run: Run, name: str) -> float:
 
     A full batch is as large as the training set.
     """
-    value = run.metrics.get(name, run.config.get(name))
+    value = run.metrics.get(name, run.settings.get(name))
     if name == "data.batch_size" and value == "full":
-        value = run.config.get("data.n_train")
+        value = run.settings.get("data.n_train")
     return float(value) if value is not None and is_number(value) else math.nan
 
 
 def positions_of(runs: Sequence[Run], key: str) -> list[tuple[float, Run]]:
     """Return where along a setting or a metric each run is; setting by setting for a metric, at its mean."""
-    if any(key in run.config for run in runs):
+    if any(key in run.settings for run in runs):
         found = [(quantity(run, key), run) for run in runs]
     else:
         found = []

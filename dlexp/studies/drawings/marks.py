@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dlexp.report.names import value_text
 from dlexp.studies.drawings.layout import Page
 from dlexp.studies.drawings.panel_axes import Content
 from dlexp.studies.drawings.specification import Law, Mark
-from dlexp.studies.names import value_text
 from dlexp.studies.style import THRESHOLD
 
 if TYPE_CHECKING:

@@ -4,14 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dlexp.records.run import Run
+from dlexp.report.names import metric_name
 from dlexp.studies.drawings.data import StudyRuns, pick_row
 from dlexp.studies.drawings.numbers import draw_numbers
 from dlexp.studies.drawings.panel_axes import Content, set_x_axis
 from dlexp.studies.drawings.specification import Drawing, Line, Panel
 from dlexp.studies.drawings.styles import Style
-from dlexp.studies.names import metric_name
 from dlexp.studies.panels import Series
-from dlexp.studies.runs import Run
 from dlexp.studies.scales import Scale
 
 if TYPE_CHECKING:

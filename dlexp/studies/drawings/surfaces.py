@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dlexp.records.run import Run
 from dlexp.studies import planes
 from dlexp.studies.drawings.data import StudyRuns
 from dlexp.studies.drawings.layout import WIDTH, Page
 from dlexp.studies.drawings.specification import Drawing, Panel
-from dlexp.studies.runs import Run
 
 if TYPE_CHECKING:
     import numpy

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from dlexp.results.summary import estimate
 from dlexp.studies.drawings.data import StudyRuns, positions_of, quantity
 from dlexp.studies.drawings.layout import Page
 from dlexp.studies.drawings.marks import draw_vertical
@@ -12,7 +13,6 @@ from dlexp.studies.drawings.specification import Line, Mark
 from dlexp.studies.drawings.styles import Style
 from dlexp.studies.scales import Scale, crossing
 from dlexp.studies.style import THRESHOLD
-from dlexp.studies.summary import estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlexp.records.run import Run
 from dlexp.studies.drawings.bars import draw_bars
 from dlexp.studies.drawings.curves import draw_curves
 from dlexp.studies.drawings.data import StudyRuns
 from dlexp.studies.drawings.scatter import draw_scatter
 from dlexp.studies.drawings.specification import Drawing
 from dlexp.studies.drawings.surfaces import draw_surfaces
-from dlexp.studies.runs import Run
 from dlexp.studies.style import look, save
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dlexp.files import write_atomically
 from dlexp.studies.claims.definition import Finding
 from dlexp.studies.report import Figure, IndexEntry, render_index, render_report
 from dlexp.studies.runs import Run
-from dlexp.studies.summary import summarize
+from dlexp.results.summary import summarize
 
 STUDY: dict[str, Any] = {
     "name": "double_descent_with_a_long_name_that_a_phone_has_to_break",

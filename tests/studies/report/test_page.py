@@ -8,7 +8,7 @@ import pytest
 from dlexp.studies.claims.definition import Finding
 from dlexp.studies.report import Figure, render_report
 from dlexp.studies.runs import read_runs
-from dlexp.studies.summary import Summary, summarize
+from dlexp.results.summary import Summary, summarize
 
 WriteRun = Callable[..., Path]
 MakeFinding = Callable[..., Finding]

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from dlexp.studies.report.provenance import facts, settings_besides, shared_settings
 from dlexp.studies.runs import read_runs
-from dlexp.studies.summary import summarize
+from dlexp.results.summary import summarize
 
 WriteRun = Callable[..., Path]
 

@@ -6,7 +6,7 @@ from typing import Any
 from dlexp.studies.report import render_report
 from dlexp.studies.report.settings import Cell, main_metrics, settings_table
 from dlexp.studies.runs import read_runs
-from dlexp.studies.summary import summarize
+from dlexp.results.summary import summarize
 
 WriteRun = Callable[..., Path]
 METRICS = ("model/parameters", "train/loss", "test/loss", "ntk/drift")

@@ -1,0 +1,1 @@
+"""Commands and sweeps: jobs checked together, run as ensembles here or elsewhere, and what is shown of it."""

@@ -1,0 +1,165 @@
+"""A sweep's jobs: those that are finished answered from disk, the others trained as ensembles."""
+
+import json
+import logging
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from dlexp.config.identity import replicates_key
+from dlexp.config.jobs import Job
+from dlexp.frameworks import import_frameworks
+from dlexp.launch.command import Command, refuse
+from dlexp.launch.executors import InProcessExecutor
+from dlexp.records.run import Run
+from dlexp.train.job import Task, finished_result, run_tasks
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a sweep's jobs are run.
+
+    Attributes:
+        together: whether jobs that can share a program are trained as one ensemble.
+        engine: in place of the jobs' own; None for theirs.
+        memory_gib: what one ensemble may take; larger ones are cut.
+        workers: how many ensembles are wanted at least, to keep all processes at work.
+        job_files: whether a job's folder keeps its configuration beside the results.
+    """
+
+    together: bool = True
+    engine: str | None = None
+    memory_gib: float = 4.0
+    workers: int = 1
+    job_files: str | None = ".hydra"
+
+
+def run_jobs(jobs: Sequence[Job], command: Command, executor: Executor, settings: Settings) -> list[Run]:
+    """Run a sweep's jobs and return their results; each ends in its own folder, as if it had run alone.
+
+    Ends the program, before any job has begun, if one of them cannot be made.
+    """
+    runs: dict[int, Run] = {}
+    to_train = []
+    for job in jobs:
+        stored = finished_result(job.plain, job.folder)
+        if stored is None:
+            to_train.append(job)
+        else:
+            runs[job.index] = stored
+    refuse(_build_problems(to_train))
+    command.progress.begin(len(jobs))
+    command.progress.start("finished", len(runs))
+    command.progress.finish()
+    try:
+        # A function of this process cannot go to another one.
+        report = command.progress.report if isinstance(executor, InProcessExecutor) else None
+        pending = []
+        for group in plan_ensembles(to_train, settings):
+            label = "at once" if len(group) > 1 else group[0].label
+            command.progress.start(label, len(group))
+            tasks = [_task(job, settings) for job in group]
+            pending.append((group, executor.submit(run_tasks, tasks, engine=settings.engine, report=report)))
+            if report is not None:
+                command.progress.finish()
+        for group, future in pending:
+            try:
+                ended = future.result()
+            except Exception as error:
+                log.warning("an ensemble of %d jobs failed (%s): they run one by one", len(group), error)
+                ended = [run for job in group for run in run_tasks([_task(job, settings)], report=report)]
+            runs |= {job.index: run for job, run in zip(group, ended, strict=True)}
+            if report is None:
+                command.progress.start("", len(group))
+                command.progress.finish()
+    finally:
+        command.progress.end()
+    ordered = [runs[job.index] for job in jobs]
+    command.runs += ordered
+    return ordered
+
+
+def plan_ensembles(jobs: Sequence[Job], settings: Settings) -> list[list[Job]]:
+    """Return the jobs of each ensemble.
+
+    Jobs that could all share a Trainer make several ensembles where that is needed to keep all workers at
+    work, or to fit the memory; those that cannot, one each.
+    """
+    if not jobs:
+        return []
+    if not settings.together:
+        return [[job] for job in jobs]
+    from dlexp.train.build import ensemble_key, reason_alone
+
+    alone: list[list[Job]] = []
+    by_key: dict[str, list[Job]] = defaultdict(list)
+    seen: set[str] = set()
+    known: dict[str, str | None] = {}
+    for job in jobs:
+        setting = replicates_key(job.plain)
+        if setting not in known:
+            known[setting] = reason_alone(job.plain)
+        if known[setting] is not None or job.identity in seen:  # the same job twice: the second finds it
+            alone.append([job])
+        else:
+            by_key[ensemble_key(job.plain)].append(job)
+        seen.add(job.identity)
+    parts = math.ceil(settings.workers / max(1, len(by_key)))
+    ensembles: list[list[Job]] = []
+    for alike in by_key.values():
+        for part in range(min(parts, len(alike))):
+            # every so many, not one stretch after the other: widths and so costs are alike in all parts
+            ensembles += _cut(alike[part::parts], settings.memory_gib * 2**30)
+    return [*ensembles, *alone]
+
+
+def _cut(jobs: Sequence[Job], budget_bytes: float) -> Iterator[list[Job]]:
+    """Cut jobs into ensembles that fit the memory budget."""
+    ensemble: list[Job] = []
+    used = 0.0
+    for job in jobs:
+        needed = _bytes_needed(job)
+        if ensemble and used + needed > budget_bytes:
+            yield ensemble
+            ensemble, used = [], 0.0
+        ensemble.append(job)
+        used += needed
+    yield ensemble
+
+
+def _bytes_needed(job: Job) -> float:
+    """Estimate what one member holds at once: its data twice, and activations over the larger set."""
+    data, model = job.plain["data"], job.plain["model"]
+    rows, columns = data["n_train"] + data["n_test"], data["input_dim"] + data["output_dim"]
+    width = model["width"] or (model["budget"] or 1) / (data["input_dim"] + 1)
+    activations = 4 * max(data["n_train"], data["n_test"]) * width * ((model["depth"] or 0) + 1)
+    return float(8 * (2 * rows * columns + activations))
+
+
+def _task(job: Job, settings: Settings) -> Task:
+    files = {}
+    if settings.job_files:
+        files[f"{settings.job_files}/config.yaml"] = json.dumps(job.plain, indent=1) + "\n"
+        files[f"{settings.job_files}/overrides.yaml"] = json.dumps(list(job.overrides), indent=1) + "\n"
+    return Task(job.plain, job.overrides, job.folder.absolute(), files)
+
+
+def _build_problems(jobs: Sequence[Job]) -> list[str]:
+    """Return what cannot be made of the jobs' configurations; replicates are of one making."""
+    if not jobs:
+        return []
+    import_frameworks()
+    from dlexp.train.build import find_build_problems
+
+    alike: dict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        alike[replicates_key(job.plain)].append(job)
+    problems: Counter[str] = Counter()
+    for replicates in alike.values():
+        for problem in find_build_problems(replicates[0].plain):
+            problems[problem] += len(replicates)
+    return [f"{problem} ({count} of {len(jobs)} jobs)" for problem, count in problems.items()]

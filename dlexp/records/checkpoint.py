@@ -1,0 +1,55 @@
+"""A trained network on disk: a Lightning checkpoint of plain data."""
+
+import io
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dlexp.records.files import write_atomically
+
+
+def save_checkpoint(
+    folder: Path,
+    network_state: Mapping[str, Tensor],
+    hyperparameters: Mapping[str, Any],
+    optimizer_state: Mapping[str, Mapping[str, Tensor]],
+    *,
+    step: int,
+    epoch: int,
+) -> Path:
+    """Write ``checkpoints/last.ckpt`` into a run's folder, whole, and return its path.
+
+    It holds what ``Member.load_from_checkpoint(path)`` needs and, under ``optimizer_state``, what the
+    optimizer remembers of each parameter, by name; only plain data and tensors, so that bare
+    ``torch.load(path)`` opens it. Tensors are copied to the CPU: one that is a view (of a stack of networks,
+    say) would otherwise take the whole of what it views along.
+    """
+    content = {
+        "epoch": epoch,
+        "global_step": step,
+        "pytorch-lightning_version": _lightning_version(),
+        "state_dict": {f"network.{name}": _own(t) for name, t in network_state.items()},
+        "hyper_parameters": dict(hyperparameters),
+        "optimizer_state": {
+            name: {key: _own(value) for key, value in state.items()}
+            for name, state in optimizer_state.items()
+        },
+    }
+    # Torch writing to a file would not see a full disk cut it short.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return write_atomically(folder / "checkpoints" / "last.ckpt", buffer.getvalue())
+
+
+def _own(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+
+
+@cache
+def _lightning_version() -> str:
+    return version("pytorch-lightning")

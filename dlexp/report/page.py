@@ -1,0 +1,55 @@
+"""A sweep's report: verdicts first, then figures, the table, and how to make it again."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dlexp.records.run import DONE
+from dlexp.report.environment import render
+from dlexp.report.images import Drawn, embedded
+from dlexp.report.provenance import facts, settings_besides, shared_settings
+from dlexp.report.settings import settings_table
+from dlexp.report.verdicts import counts, entry
+from dlexp.results.claims import Finding
+from dlexp.results.study import Study
+from dlexp.results.summary import Summary
+
+
+def render_report(
+    study: Study | None,
+    summary: Summary,
+    findings: Sequence[Finding],
+    figures: Sequence[Drawn],
+    folder: Path,
+) -> str:
+    """Return a sweep's report as one HTML document that needs nothing besides itself.
+
+    The same arguments give the same text: no time of writing is in it.
+
+    Args:
+        study: what the sweep asks; None for a sweep without a study.
+        summary: of its runs.
+        findings: what they say of the study's claims.
+        figures: what was drawn of them, and what could not be.
+        folder: the sweep's; a sweep without a study is called as it is.
+
+    Raises:
+        OSError: a figure cannot be read.
+    """
+    claims = [finding for finding in findings if not finding.is_control]
+    study = study or Study(folder.resolve().name)
+    sources = study.sources or [finding.source for finding in findings]
+    return render(
+        "report.html",
+        study=study,
+        sources=list(dict.fromkeys(source for source in sources if source)),
+        counts=counts(claims),
+        claims=[entry(finding) for finding in claims],
+        controls=[entry(finding) for finding in findings if finding.is_control],
+        figures=[(figure, None if figure.problem else embedded(figure)) for figure in figures],
+        table=settings_table(summary, study),
+        facts=facts(summary, study.seconds),
+        shared=shared_settings(summary),
+        besides=settings_besides(summary),
+        n_runs=len(summary.runs),
+        not_done=[run for run in summary.runs if run.status != DONE],
+    )

@@ -1,0 +1,86 @@
+"""How a sweep's results came to be: settings, seeds, versions, devices, time."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from dlexp.config.identity import WITHOUT_EFFECT
+from dlexp.records.run import Run
+from dlexp.report.names import value_text, value_texts
+from dlexp.report.texts import duration_text, ranges_text
+from dlexp.results.seeds import is_seed
+from dlexp.results.summary import Summary, sort_key
+
+_MOST_VALUES = 12
+
+
+def shared_settings(summary: Summary) -> list[tuple[str, str]]:
+    """Return the settings, seeds apart, that are the same in all runs whose configuration is known whole."""
+    runs = [run for run in summary.runs if run.has_result]
+    if not runs:
+        return []
+    return [
+        (key, value_text(value))
+        for key, value in runs[0].config.items()
+        if not is_seed(key)
+        and key.split(".")[0] not in WITHOUT_EFFECT
+        and all(key in run.settings and run.settings[key] == value for run in runs)
+    ]
+
+
+def settings_besides(summary: Summary) -> list[tuple[str, str]]:
+    """Return the values of the settings that vary along with the swept ones."""
+    return [
+        (key, _listed([run.settings.get(key) for run in summary.runs if run.has_result]))
+        for key in summary.keys
+        if key not in summary.swept
+    ]
+
+
+def _listed(values: Iterable[object]) -> str:
+    distinct = sorted(dict.fromkeys(values), key=sort_key)
+    shown = value_texts(distinct[:_MOST_VALUES])
+    return ", ".join([*shown, *(["..."] if len(distinct) > _MOST_VALUES else [])])
+
+
+def facts(summary: Summary, seconds: float | None) -> list[tuple[str, str]]:
+    """Return names and values: runs, seeds, time taken, devices, versions; those that are known.
+
+    `seconds` is the time that the sweep took on the clock.
+    """
+    runs = summary.runs
+    found = [
+        ("runs", _run_counts(runs)),
+        ("seeds", ranges_text(run.seed for run in runs if run.seed is not None)),
+        *_other_seeds(runs),
+        ("time taken", _times(runs, seconds)),
+        ("device", ", ".join(dict.fromkeys(run.device for run in runs if run.device))),
+    ]
+    names = dict.fromkeys(name for run in runs for name in run.versions)
+    for name in names:
+        versions = dict.fromkeys(run.versions[name] for run in runs if name in run.versions)
+        found.append((name, ", ".join(versions)))
+    return [(name, text) for name, text in found if text]
+
+
+def _run_counts(runs: Sequence[Run]) -> str:
+    statuses = [run.status for run in runs]
+    return ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(sorted(statuses)))
+
+
+def _other_seeds(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """Return the seeds that were set apart from the run's own."""
+    keys = dict.fromkeys(key for run in runs for key in run.settings if is_seed(key) and key != "seed")
+    return [
+        (key, _listed([run.settings.get(key) for run in runs if key in run.settings]))
+        for key in keys
+        if any(run.settings.get(key, run.seed) != run.seed for run in runs)
+    ]
+
+
+def _times(runs: Sequence[Run], seconds: float | None) -> str:
+    durations = [run.duration_s for run in runs if run.duration_s is not None]
+    total = math.fsum(duration for duration in durations if math.isfinite(duration))
+    parts = [f"{duration_text(total)} (sum over runs)"] if durations else []
+    if seconds is not None:
+        parts.append(f"{duration_text(seconds)} (on the clock)")
+    return ", ".join(parts)

@@ -1,0 +1,1 @@
+"""From runs on disk to findings: tables, statistics and their intervals, claims and studies; no torch."""

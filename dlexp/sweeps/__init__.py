@@ -1,1 +1,0 @@
-"""Sweeps: composing, checking and running many jobs, and what the terminal shows of it."""

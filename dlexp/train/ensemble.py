@@ -1,0 +1,401 @@
+"""Members in training under one Trainer: everything that has state is written here, once."""
+
+import contextlib
+import logging
+import math
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+
+from dlexp.data.datamodule import tensors_of
+from dlexp.train.engine import Engine
+from dlexp.train.lightning import backward_by_lightning, count_steps_taken, step_by_lightning
+from dlexp.train.loop import Loop
+from dlexp.train.member import Companion, Member
+from dlexp.train.optimizers import OptimizerState
+from dlexp.train.plan import Block
+from dlexp.train.stacks.buckets import step_cost
+from dlexp.train.stacks.check import differences, end_difference
+from dlexp.train.stacks.engine import Stacks
+from dlexp.train.stacks.stack import unstack
+
+log = logging.getLogger(__name__)
+
+ENGINES = ("auto", "stack", "loop")
+
+COMPACT_BELOW = 0.6
+"""Members still in training are stacked anew when their steps alone would cost less than this share."""
+
+Report = Callable[[int, int, float], None]
+"""Told (step, total steps, training loss) while an ensemble trains."""
+
+
+class Ensemble(LightningModule):
+    """Trains members together, one or many; each ends by itself.
+
+    Each member is trained by the fastest engine whose list holds it, else by the loop. Between blocks of
+    steps the ensemble evaluates losses, ends what has converged or diverged, and calls the members' callbacks
+    with the member as their module. An error in one member's training ends that member alone.
+
+    Args:
+        members: of the same plan.
+        engine: ``auto``; ``loop`` to train each by the loop; ``stack`` to raise ``ValueError`` for a member
+            that no stack holds.
+        in_single_steps: whether Lightning's hooks are called around each optimizer step; for one member.
+        report: told how far training is.
+        on_end: called with each member as it ends, after its last record.
+
+    Attributes:
+        engines: what takes the members' steps.
+        final_states: what the optimizer of each ended member remembers.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        *,
+        engine: str = "auto",
+        in_single_steps: bool = False,
+        report: Report | None = None,
+        on_end: Callable[[Member], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.members = nn.ModuleList(members)
+        self.plan = members[0].plan
+        self.engine = engine
+        self.in_single_steps = in_single_steps
+        self.report, self.on_end = report, on_end
+        self.engines: list[Engine] = []
+        self.final_states: dict[Member, OptimizerState] = {}
+        self._joining: dict[Companion, OptimizerState] = {}
+        self._logged: dict[Member, int] = {}
+
+    # What members ask for.
+
+    def refresh(self, member: Member) -> None:
+        """Be told that a member began anew: with other weights and masks, its optimizer with nothing."""
+        if member in self._joining:
+            self._joining[member] = {}
+        else:
+            self._engine_of(member).refresh(member, forget=True)
+
+    def optimizer_state_of(self, member: Member) -> OptimizerState:
+        """Return a copy of what the optimizer remembers of a member."""
+        if member in self.final_states:
+            return self.final_states[member]
+        return self._engine_of(member).state(member)
+
+    def join(self, companion: Companion, state: OptimizerState) -> None:
+        """Take a companion along from the next block on."""
+        self._joining[companion] = state
+
+    # What Lightning calls.
+
+    def configure_optimizers(self) -> None:
+        """Return nothing: engines have optimizers of their own."""
+
+    def setup(self, stage: str) -> None:
+        """Give members their Trainer, and let their callbacks set themselves up."""
+        for member in self._members:
+            member.trainer = self.trainer
+        self._call("setup", stage)
+
+    def on_fit_start(self) -> None:
+        """Place the data beside the networks, and choose engines."""
+        for member in self._running:
+            member.place(tensors_of(member.data, self.device, cast(torch.dtype, self.dtype)))
+        self.engines = self._assemble(self._running, {})
+        self._call("on_fit_start")
+
+    def on_train_start(self) -> None:
+        """Let every member record its initial network."""
+        for member in self._running:
+            count = sum(p.numel() for p in member.network.parameters() if p.requires_grad)
+            member.record({"model/parameters": count})
+        self._look(is_log_point=True, is_check=False)
+        self._call("on_train_start")
+        self._after_callbacks()
+
+    def training_step(self, block: Block, batch_index: int) -> dict[str, Tensor] | None:
+        """Take the steps of a block for all members; of a single step, return the loss for Lightning."""
+        for engine in self.engines:
+            if isinstance(engine, Loop):
+                with self._sandbox(engine.member):
+                    engine.advance(*block)
+            else:
+                engine.advance(*block)
+        count_steps_taken(self.trainer, block.stop - block.start)
+        single = self.engines[0] if self.in_single_steps and self.engines else None
+        return {"loss": single.last_loss} if isinstance(single, Loop) else None
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Let every member look at itself, and end those that are done."""
+        step = self.trainer.global_step
+        is_log_point, is_check = step in self.plan.log_steps, self.plan.is_check(step)
+        is_epoch_end = self.in_single_steps and step % self.plan.steps_per_epoch == 0
+        if step and (is_log_point or is_check or is_epoch_end):  # step 0 was looked at when training began
+            self._look(is_log_point, is_check)
+        self._call("on_train_batch_end", outputs, self._rows_of(batch), batch_idx)
+        self._after_callbacks()
+        ended = [member for member in self._running_or_failed if member.outcome != "running"]
+        self._end(ended)
+        if not self._running:
+            self.trainer.should_stop = True
+        elif ended and step < self.plan.total_steps:
+            self._compact()
+
+    def on_train_end(self) -> None:
+        """End the members that trained to the last step."""
+        running = self._running
+        for member in running:
+            member.outcome = "completed"
+        self._end(running)
+
+    def on_fit_end(self) -> None:
+        """Let callbacks know."""
+        self._call("on_fit_end", among=self._members)
+
+    def teardown(self, stage: str) -> None:
+        """Let callbacks put away what they have."""
+        self._call("teardown", stage, among=self._members)
+
+    def on_train_epoch_start(self) -> None:
+        """Pass the hook on."""
+        self._call_if_single("on_train_epoch_start")
+
+    def on_train_epoch_end(self) -> None:
+        """Pass the hook on."""
+        self._call_if_single("on_train_epoch_end")
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Pass the hook on."""
+        self._call_if_single("on_train_batch_start", self._rows_of(batch), batch_idx)
+
+    def on_before_backward(self, loss: Tensor) -> None:
+        """Pass the hook on."""
+        self._call_if_single("on_before_backward", loss)
+
+    def on_after_backward(self) -> None:
+        """Pass the hook on."""
+        self._call_if_single("on_after_backward")
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        """Pass the hook on, then clip the gradient, as Lightning does."""
+        self._call_if_single("on_before_optimizer_step", optimizer)
+        for member in self._running:
+            member.clip_gradient()
+
+    def on_before_zero_grad(self, optimizer: Any) -> None:
+        """Pass the hook on."""
+        self._call_if_single("on_before_zero_grad", optimizer)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Let a checkpoint that a callback saves hold the member, not the ensemble around it."""
+        (member,) = self._members
+        checkpoint["state_dict"] = member.state_dict()
+        checkpoint["hyper_parameters"] = dict(member.hparams)
+
+    # How it does all that.
+
+    @property
+    def _members(self) -> list[Member]:
+        return cast(list[Member], list(self.members))
+
+    @property
+    def _running(self) -> list[Member]:
+        return [member for member in self._members if member.outcome == "running"]
+
+    @property
+    def _running_or_failed(self) -> list[Member]:
+        """Members that have not been ended."""
+        return [member for member in self._members if member not in self.final_states]
+
+    @property
+    def _in_training(self) -> list[Member]:
+        """The members whose steps are taken: those running and their companions."""
+        running = self._running
+        return [*running, *(c for member in running for c in member.companions if c not in self._joining)]
+
+    def _engine_of(self, member: Member) -> Engine:
+        return next(engine for engine in self.engines if member in engine.members)
+
+    def _rows_of(self, block: Block) -> Any:
+        """Return the rows ``(x, y)`` of a single step, what Lightning's callbacks know as a batch."""
+        if not self.in_single_steps:
+            return block
+        batches = self._members[0].batches[block.start]
+        return tuple(torch.cat(parts) for parts in zip(*batches, strict=True))
+
+    def _assemble(self, members: Sequence[Member], states: Mapping[Member, OptimizerState]) -> list[Engine]:
+        """Return engines for members, each by the fastest that holds it, and say why not a stack."""
+        step = self.trainer.global_step
+        to_stack: dict[Hashable, list[Member]] = defaultdict(list)
+        loops = []
+        for member in members:
+            reason = "training.engine=loop" if self.engine == "loop" else self._why_no_stack(member)
+            if reason is None:
+                to_stack[Stacks.group_key(member)].append(member)
+                continue
+            if self.engine == "stack":
+                raise ValueError(f"training.engine=stack is not allowed: {reason}")
+            self._remark(member, f"trained by itself: {reason}")
+            loops.append(member)
+        engines: list[Engine] = []
+        for alike in to_stack.values():
+            stacks: Stacks | None = Stacks(alike, states)
+            assert stacks is not None
+            unlike = differences(stacks, step)
+            if unlike:
+                for member, difference in unlike.items():
+                    unstack(member.network)
+                    self._remark(member, f"trained by itself: in a stack {difference}")
+                    log.warning("A stack would train a member otherwise than alone: %s.", difference)
+                loops += unlike
+                alike = [member for member in alike if member not in unlike]
+                stacks = Stacks(alike, states) if alike else None
+            if stacks is not None:
+                for member in alike:
+                    self._remark(member, f"trained as one of {len(alike)} networks at once")
+                engines.append(stacks)
+        for member in loops:
+            loop = Loop([member], states)
+            if self.in_single_steps:
+                loop.backward = backward_by_lightning(self)
+                loop.step_optimizer = step_by_lightning(self)
+                self.trainer.optimizers = [loop.optimizer]
+            engines.append(loop)
+        return engines
+
+    def _why_no_stack(self, member: Member) -> str | None:
+        return "Lightning's hooks are called in each step" if self.in_single_steps else Stacks.why_not(member)
+
+    def _remark(self, member: Member, text: str) -> None:
+        if not member.remarks:
+            member.remarks.append(text)
+
+    def _after_callbacks(self) -> None:
+        """Take along what callbacks asked for: engines are made anew for all."""
+        if not self._joining:
+            return
+        staying = self._in_training
+        states = {member: self.optimizer_state_of(member) for member in staying} | self._joining
+        self._joining = {}
+        self.engines = self._assemble(self._in_training, states)
+
+    def _compact(self) -> None:
+        """Leave out engines that nobody needs; stack anew what then costs much less a step."""
+        staying, engines = set(self._in_training), []
+        for engine in self.engines:
+            left = [member for member in engine.members if member in staying]
+            if not left:
+                continue
+            is_cheaper = (
+                isinstance(engine, Stacks)
+                and len(left) < len(engine.members)
+                and step_cost(left) < COMPACT_BELOW * step_cost(engine.members)
+            )
+            states = {member: engine.state(member) for member in left} if is_cheaper else {}
+            engines += self._assemble(left, states) if is_cheaper else [engine]
+        self.engines = engines
+
+    def _look(self, is_log_point: bool, is_check: bool) -> None:
+        """Evaluate all members at the present step; record, and judge by the training loss."""
+        step, shown = self.trainer.global_step, math.nan
+        for member, metrics in self._evaluate(is_log_point or self.in_single_steps).items():
+            if member.outcome != "running" or isinstance(member, Companion):
+                continue
+            loss = metrics["train/loss"]
+            shown = loss if len(self.members) == 1 else math.nan
+            if not math.isfinite(loss):
+                member.outcome = "diverged"
+                continue
+            if is_check and member.convergence.is_reached(loss, step):
+                member.outcome = "converged"
+            if is_log_point and self._logged.get(member) != step:
+                member.record(metrics)
+                self._logged[member] = step
+            if self.in_single_steps and step:
+                # For Lightning's own callbacks (EarlyStopping, ModelCheckpoint), which read callback_metrics.
+                self.log_dict(metrics, logger=False)
+        if self.report is not None:
+            self.report(step, self.plan.total_steps, shown)
+
+    def _evaluate(self, with_all: bool) -> dict[Member, dict[str, float]]:
+        """Return each member's training loss, or all metrics: one transfer from the device an engine."""
+        found: dict[Member, dict[str, float]] = {}
+        for engine in self.engines:
+            with self._sandbox(engine.member) if isinstance(engine, Loop) else contextlib.nullcontext():
+                values = engine.evaluate("train")
+                if with_all:
+                    values |= engine.evaluate("test")
+                    values["weights/norm"] = engine.norms()
+                table = torch.stack(list(values.values())).T.tolist()
+                for member, row in zip(engine.members, table, strict=True):
+                    found[member] = dict(zip(values, row, strict=True))
+        return found
+
+    def _end(self, members: Sequence[Member]) -> None:
+        """End members: their last record, their callbacks' last look, weights of their own."""
+        if not members:
+            return
+        step = self.trainer.global_step
+        sound = [member for member in members if member.outcome in ("completed", "converged")]
+        if sound:
+            evaluated = self._evaluate(with_all=True)
+            for member in sound:
+                if self._logged.get(member) != step:
+                    member.record(evaluated[member])
+                    self._logged[member] = step
+                if isinstance(self._engine_of(member), Stacks):
+                    difference = end_difference(member, evaluated[member])
+                    if difference is not None:
+                        self._fail(member, StackDifference(difference))
+        self._call("on_train_end", among=[m for m in members if m.outcome != "failed"])
+        for member in members:
+            self.final_states[member] = self._engine_of(member).state(member)
+            for own in (member, *member.companions):
+                unstack(own.network)
+            if self.on_end is not None:
+                self.on_end(member)
+
+    def _call_if_single(self, hook: str, *arguments: Any) -> None:
+        if self.in_single_steps:
+            self._call(hook, *arguments)
+
+    def _call(self, hook: str, *arguments: Any, among: Sequence[Member] | None = None) -> None:
+        """Call a hook of the members' own callbacks; an error ends the member that raised it, no other."""
+        for member in self._running_or_failed if among is None else among:
+            for callback in member.callbacks:
+                if member.outcome == "failed":
+                    break
+                with self._sandbox(member):
+                    getattr(callback, hook)(self.trainer, member, *arguments)
+
+    @contextlib.contextmanager
+    def _sandbox(self, member: Member) -> Iterator[None]:
+        """Let a member's foreign code see its own random state and log; an error ends the member alone."""
+        try:
+            with member.log_context(), _own_randomness(member):
+                yield
+        except Exception as error:
+            self._fail(member, error)
+
+    def _fail(self, member: Member, error: Exception) -> None:
+        member.outcome, member.error = "failed", error
+
+
+class StackDifference(Exception):
+    """A stack has trained a member otherwise than it would have been alone; its results are not used."""
+
+
+def _own_randomness(member: Member) -> contextlib.AbstractContextManager[None]:
+    """Return the member's random state, or nothing where all code is dlexp's, which draws from generators."""
+    is_ours = all(type(part).__module__.startswith("dlexp.") for part in member.callbacks)
+    if is_ours and Stacks.why_not(member) is None:
+        return contextlib.nullcontext()
+    return member.random_state.active()

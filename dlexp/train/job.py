@@ -1,0 +1,291 @@
+"""Running jobs: asking whether their results exist, training their networks as one ensemble, recording.
+
+torch is imported only when something is to be trained, so that a finished sweep answers at once.
+"""
+
+import contextlib
+import logging
+import os
+import shutil
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from dlexp.config.identity import identity
+from dlexp.config.schema import Config
+from dlexp.records.log import JobLog, info_logged
+from dlexp.records.run import Run, read_result
+from dlexp.records.versions import checkout, library_versions
+
+if TYPE_CHECKING:
+    from dlexp.train.ensemble import Report
+    from dlexp.train.member import Member
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is needed to run one job, in any process: plain data.
+
+    Attributes:
+        config: the resolved configuration.
+        overrides: that led to it.
+        folder: of the run.
+        files: texts that belong into the folder beside the results, by relative path.
+    """
+
+    config: Mapping[str, Any]
+    overrides: Sequence[str]
+    folder: Path
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def run_tasks(
+    tasks: Sequence[Task], *, engine: str | None = None, report: "Report | None" = None
+) -> list[Run]:
+    """Return the result of each job, from its folder if it is finished, else by training all as one ensemble.
+
+    An error in one job is recorded (status ``failed``, the traceback in train.log) and takes no other with
+    it; each job's folder is written as its network ends, so an interrupt loses what is in training alone.
+    A job that another process is at is waited for, and its result taken.
+
+    Args:
+        tasks: jobs that may share a Trainer (``build.ensemble_key``).
+        engine: in place of the configurations' ``training.engine``.
+        report: told (step, total steps, training loss) from time to time.
+    """
+    runs: dict[int, Run] = {}
+    with info_logged(), contextlib.ExitStack() as held:
+        jobs, elsewhere = [], []
+        for index, task in enumerate(tasks):
+            task.folder.mkdir(parents=True, exist_ok=True)
+            lock = _lock_of(task.folder)
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                elsewhere.append((index, task))
+                continue
+            held.callback(lock.release)
+            stored = _finished(task)
+            if stored is None:
+                jobs.append(_Job(index, task))
+            else:
+                runs[index] = stored
+        _train(jobs, engine, report)
+        runs |= {job.index: job.run for job in jobs}
+    for index, task in elsewhere:
+        with JobLog(task.folder).active():
+            log.info("another process is at this job: waiting for it")
+        with _lock_of(task.folder):
+            pass
+        (runs[index],) = run_tasks([task], engine=engine, report=report)
+    return [runs[index] for index in range(len(tasks))]
+
+
+def finished_result(config: Mapping[str, Any], folder: Path) -> Run | None:
+    """Return the stored result of a job that need not be run again, None if it is to be run."""
+    stored = read_result(folder)
+    if stored is None or config["rerun"]:
+        return None
+    return stored if stored.is_finished and stored.identity == identity(config) else None
+
+
+class _Job:
+    """One job on its way from a task to a result on disk."""
+
+    def __init__(self, index: int, task: Task) -> None:
+        self.index, self.task = index, task
+        self.log = JobLog(task.folder)
+        self.started = time.perf_counter()
+        self.is_written = False
+        commit, clean = checkout()
+        self.run = Run(
+            status="failed",
+            run_id=task.folder.name,
+            identity=identity(task.config),
+            seed=task.config["seed"],
+            config=dict(task.config),
+            overrides=list(task.overrides),
+            versions=dict(library_versions()),
+            commit=commit,
+            clean=clean,
+        )
+        _clear(task.folder)
+        for path, text in task.files.items():
+            target = task.folder / path
+            target.parent.mkdir(exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+
+    def make_member(self, shared: dict[str, Any], loggers_from_start: bool) -> "Member | None":
+        """Return the member, its data drawn or shared with others; None if it cannot be made."""
+        from dlexp.train.build import data_key, make_member
+
+        with self.log.active():
+            try:
+                Config.check(self.task.config)
+                key = data_key(self.task.config)
+                member = make_member(self.task.config, shared.get(key))
+                shared[key] = member.data
+                member.log_context = self.log.active
+                if loggers_from_start:
+                    self.attach_loggers(member)
+            except Exception as error:
+                self.fail(error, None)
+                return None
+            return member
+
+    def attach_loggers(self, member: "Member") -> None:
+        """Give the recorder the job's loggers, with the settings that the run began with."""
+        from dlexp.train.build import make_loggers
+
+        if member.recorder.loggers:
+            return
+        loggers = make_loggers(self.task.config, self.task.folder)
+        hidden = ("name", "rerun", "objective", "logger", "study")
+        settings = {k: v for k, v in self.task.config.items() if k not in hidden}
+        for logger in loggers:
+            logger.log_hyperparams(settings)
+        member.recorder.attach(loggers)
+
+    def end(self, member: "Member", share: float) -> None:
+        """Write all that came of a member, the result last; ``share`` is its part of the time in seconds.
+
+        What cannot be written (a full disk) ends this job as failed, no other.
+        """
+        try:
+            self._end(member, share)
+        except OSError as error:
+            self.run.status, self.run.error = "failed", f"its results could not be written: {error}"
+            log.error("%s: %s", self.run.run_id, self.run.error)
+            self.is_written = True
+
+    def _end(self, member: "Member", share: float) -> None:
+        from dlexp.records.checkpoint import save_checkpoint
+
+        start = time.perf_counter()
+        with self.log.active():
+            for remark in member.remarks:
+                log.info(remark)
+            if member.error is not None:
+                self.fail(member.error, member)
+                return
+            self.run.device = _device_name(member)
+            self.run.status = "diverged" if member.outcome == "diverged" else "done"
+            if self.run.status == "diverged":
+                self.run.error = f"the training loss was no longer finite at step {member.step}"
+            elif self.task.config["training"]["checkpoint"]:
+                step = member.step
+                save_checkpoint(
+                    self.task.folder,
+                    member.network.state_dict(),
+                    member.hparams,
+                    member.optimizer_state(),
+                    step=step,
+                    epoch=member.plan.epoch(step),
+                )
+            log.info("training %s after %d steps", member.outcome, member.step)
+            self._write(member, share + time.perf_counter() - start)
+
+    def fail(self, error: Exception, member: "Member | None") -> None:
+        """Record an error, with the metrics until then."""
+        with self.log.active():
+            log.error("failed:\n%s", "".join(traceback.format_exception(error)))
+            self.run.status = "failed"
+            self.run.error = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            self._write(member, time.perf_counter() - self.started)
+
+    def _write(self, member: "Member | None", seconds: float) -> None:
+        if member is not None:
+            self.attach_loggers(member)
+            self.run.metrics = dict(member.recorder.final)
+            member.recorder.write(self.task.folder)
+            member.recorder.end(well=self.run.status == "done")
+        self.run.duration_s = round(seconds, 4)
+        self.run.write(self.task.folder)
+        log.info("%s after %.2f s", self.run.status, self.run.duration_s)
+        self.log.flush()
+        self.is_written = True
+
+
+def _train(jobs: Sequence[_Job], engine: str | None, report: "Report | None") -> None:
+    """Train the jobs' networks as one ensemble, each job written as it ends."""
+    if not jobs:
+        return
+    from dlexp.train.ensemble import StackDifference
+    from dlexp.train.fit import fit
+
+    start = time.perf_counter()
+    shared: dict[str, Any] = {}
+    made = {job.make_member(shared, loggers_from_start=len(jobs) == 1): job for job in jobs}
+    by_member = {member: job for member, job in made.items() if member is not None}
+    again: list[_Job] = []
+
+    def on_end(member: "Member") -> None:
+        job = by_member[member]
+        if isinstance(member.error, StackDifference):
+            again.append(job)
+        else:
+            job.end(member, (time.perf_counter() - start) / len(by_member))
+
+    if by_member:
+        config = next(iter(by_member.values())).task.config
+        try:
+            fit(config, list(by_member), engine=engine, report=report, on_end=on_end)
+        except Exception as error:
+            left = [job for job in by_member.values() if not job.is_written]
+            if len(by_member) == 1:
+                if not left:  # it was over
+                    raise
+                (member,) = by_member
+                left[0].fail(error, member)
+                return
+            log.warning("an ensemble of %d networks failed: %s", len(by_member), error)
+            again = left
+    for job in again:  # by the definition of training, one by one
+        with job.log.active():
+            log.warning("trained by itself: trained together with others it failed or differed")
+        _train([_Job(job.index, job.task)], "loop", report)
+        job.run = read_result(job.task.folder) or job.run
+
+
+def _finished(task: Task) -> Run | None:
+    stored = finished_result(task.config, task.folder)
+    if stored is not None:
+        job_log = JobLog(task.folder)
+        with job_log.active():
+            log.info("already finished: the stored result is returned (rerun=true trains again)")
+        job_log.flush()
+    return stored
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier try left, so that nothing of it mixes with this one."""
+    (folder / "result.json").unlink(missing_ok=True)
+    for name in os.listdir(folder):
+        if name in ("checkpoints", "figures"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        elif name in ("metrics.csv", "arrays.npz") or name.startswith("events.out.tfevents."):
+            (folder / name).unlink(missing_ok=True)
+
+
+def _lock_of(folder: Path) -> FileLock:
+    """Return the lock of a run's folder; the system frees it when its process dies, however it dies."""
+    locks = folder.parent / ".locks"
+    locks.mkdir(exist_ok=True)
+    return FileLock(locks / f"{folder.name}.lock")
+
+
+def _device_name(member: "Member") -> str:
+    """Return a device as results name it: ``cpu``, or ``cuda:0`` with the card's name."""
+    device = member.tensors.x_train.device
+    if device.type != "cuda":
+        return str(device)
+    import torch
+
+    return f"{device} ({torch.cuda.get_device_name(device)})"
