@@ -18,25 +18,20 @@ from unittest import mock
 
 import numpy as np
 import torch
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.types import RunMode
 from torch import Tensor, nn
 
-import dlexp.training.fit
+import dlexp.train.build
 from dlexp.cli.train import main as main  # the training command
-from dlexp.config import validation
-from dlexp.config.composition import SweepConfigLoader
-from dlexp.config.plain import to_plain
-from dlexp.config.resolve import conf_directory, register
-from dlexp.data.batches import BatchOrder
+from dlexp.config.compose import Composer, composer_of
 from dlexp.data.datamodule import Tensors
-from dlexp.sweeps.grouping import reason_for_serial
-from dlexp.sweeps.run_group import GroupJob, run_group
-from dlexp.training.build import make_datamodule, make_network, network_settings
-from dlexp.training.job import run_job
-from dlexp.training.losses import LOSSES
-from dlexp.training.optimizers import group_settings, learning_rate_factors, optimizer_over
+from dlexp.losses import LOSSES, REGRESSION, Loss
+from dlexp.models.layers import ScaledLinear
+from dlexp.train.build import make_datamodule, make_order, network_settings, reason_alone
+from dlexp.train.job import Task, run_tasks
+from dlexp.train.member import make_network
+from dlexp.train.optimizers import OptimizerSettings, learning_rate_factors
+from dlexp.train.stacks.optimizers import StackOptimizer
+from dlexp.train.stacks.stack import Stack
 
 Config = dict[str, Any]
 OptimizerState = dict[str, dict[str, Tensor]]
@@ -57,6 +52,7 @@ class Outcome:
         state: the network's ``state_dict``; empty if none was kept.
         optimizer_state: by parameter, as far as the run kept it; None if it kept none.
         error: why the run is not ``done``.
+        log: what the run's log says.
     """
 
     status: str
@@ -67,50 +63,45 @@ class Outcome:
     state: dict[str, Tensor] = field(default_factory=dict)
     optimizer_state: OptimizerState | None = None
     error: str | None = None
+    log: str = ""
+
+    @property
+    def is_stacked(self) -> bool:
+        """Whether the run was trained in a stack from beginning to end."""
+        return "networks at once" in self.log and "by itself" not in self.log
 
 
 def compose(*overrides: str) -> Config:
     """Return the plain configuration of a job in float64 on the CPU, as Hydra composes it."""
-    loader, sweep = _loader()
-    return to_plain(loader.load_sweep_config(sweep, [*FLOAT64, *overrides]))
+    return _composer().compose([*FLOAT64, *overrides]).plain
 
 
 @cache
-def _loader() -> tuple[SweepConfigLoader, Any]:
-    register()
-    with initialize_config_dir(str(conf_directory()), version_base="1.3"):
-        loader = GlobalHydra.instance().hydra.config_loader
-        sweep = loader.load_configuration("train", ["model.width=1,2"], RunMode.MULTIRUN)
-    return SweepConfigLoader(loader), sweep
+def _composer() -> Composer:
+    return composer_of()
 
 
 def train_alone(config: Config, *, nudge: int | None = None, folder: Path | None = None) -> Outcome:
-    """Return what comes of a job that is trained by itself.
+    """Return what comes of a job that is trained by itself, by the loop.
 
     With ``nudge`` each weight of its initial network is moved by about 1e-14, the number being a seed.
     """
     with _folder(folder) as where, _nudged(nudge):
-        run_job(config, [], where)
+        run_tasks([Task(config, [], where)], engine="loop")
         return read(where)
 
 
 def train_together(configs: Sequence[Config], folder: Path | None = None) -> list[Outcome]:
-    """Return what comes of each of some jobs of one sweep: those that may share a stack are one."""
+    """Return what comes of each of some jobs of one sweep, trained as one ensemble."""
     with _folder(folder) as where:
         folders = [where / str(number) for number in range(len(configs))]
-        jobs = [GroupJob(config, [], own, {}) for config, own in zip(configs, folders, strict=True)]
-        stacked = [job for job in jobs if why_alone(dict(job.plain)) is None]
-        if stacked:
-            run_group(stacked)
-        for job in jobs:
-            if job not in stacked:
-                run_job(job.plain, [], job.folder)
+        run_tasks([Task(config, [], own) for config, own in zip(configs, folders, strict=True)])
         return [read(own) for own in folders]
 
 
 def why_alone(config: Config) -> str | None:
     """Return why a job cannot be a member of a stack; None if it can."""
-    return reason_for_serial(config)
+    return reason_alone(config)
 
 
 def read(folder: Path) -> Outcome:
@@ -136,7 +127,9 @@ def read(folder: Path) -> Outcome:
         content = torch.load(checkpoint)
         outcome.step = content["global_step"]
         outcome.state = {name.removeprefix("network."): v for name, v in content["state_dict"].items()}
-        outcome.optimizer_state = content.get("optimizer_state")
+        outcome.optimizer_state = content["optimizer_state"]
+    if (folder / "train.log").exists():
+        outcome.log = (folder / "train.log").read_text()
     return outcome
 
 
@@ -154,25 +147,24 @@ def _nudged(seed: int | None) -> Iterator[None]:
     if seed is None:
         yield
         return
-    build = dlexp.training.fit.build
+    make_member = dlexp.train.build.make_member
     generator = torch.Generator().manual_seed(seed)
 
-    def build_nudged(*arguments: Any) -> Any:
-        job = build(*arguments)
+    def make_nudged(*arguments: Any) -> Any:
+        member = make_member(*arguments)
         with torch.no_grad():
-            for parameter in job.module.network.double().parameters():
+            for parameter in member.network.double().parameters():
                 parameter += 1e-14 * torch.randn(parameter.shape, dtype=torch.float64, generator=generator)
-        return job
+        return member
 
-    with mock.patch.object(dlexp.training.fit, "build", build_nudged):
+    with mock.patch.object(dlexp.train.build, "make_member", make_nudged):
         yield
 
 
 @contextlib.contextmanager
-def known_loss(name: str, loss: Any) -> Iterator[None]:
-    """Let ``training.loss`` have one more name, for regressions."""
-    allowed = {**validation.LOSSES, "regression": (*validation.LOSSES["regression"], name)}
-    with mock.patch.object(validation, "LOSSES", allowed), mock.patch.dict(LOSSES, {name: loss}):
+def in_place_of(name: str, per_row: Any) -> Iterator[None]:
+    """Let ``training.loss=name`` stand for a loss that has no derivative written by hand."""
+    with mock.patch.dict(LOSSES, {name: Loss(name, name, (REGRESSION,), per_row)}):
         yield
 
 
@@ -188,13 +180,12 @@ def tensors(config: Config) -> Tensors:
 
 def permutation(config: Config, epoch: int) -> Tensor:
     """Return the order of the training rows in an epoch of a job that does not train on all at once."""
-    data = config["data"]
-    return BatchOrder(data["n_train"], data["batch_size"], data["order_seed"]).permutation(epoch)
+    return make_order(config).permutation(epoch)
 
 
 def rate_factors(config: Config, network: nn.Module) -> Mapping[str, float]:
     """Return what multiplies the learning rate, by parameter name; 1 where a name is missing."""
-    return learning_rate_factors(network, config["optimizer"]["name"])
+    return learning_rate_factors(network, OptimizerSettings.of(config["optimizer"]))
 
 
 def optimize_together(
@@ -208,23 +199,23 @@ def optimize_together(
 
     Args:
         name: ``sgd``, ``adam`` or ``adamw``.
-        settings: of each network, ``lr``, ``momentum``, ``betas``, ``weight_decay``.
-        starts: of each network, its parameters by name.
+        settings: of each network, ``lr``, ``momentum``, ``betas``, ``weight_decay``, ``nesterov``.
+        starts: of each network, its parameters by name: two layers ``0`` and ``1``, weights and biases.
         gradient: ``gradient(member, step, parameters)`` returns the gradients by name.
         steps: how many.
     """
-    networks = [{k: nn.Parameter(v.clone()) for k, v in start.items()} for start in starts]
-    groups = [
-        {
-            "params": list(network.values()),
-            **group_settings(name, own["lr"], own["momentum"], own["betas"], own["weight_decay"]),
-        }
-        for network, own in zip(networks, settings, strict=True)
-    ]
-    optimizer = optimizer_over(groups, name)
+    networks = []
+    for start in starts:
+        sizes = [start["0.weight"].shape[::-1], start["1.weight"].shape[::-1]]
+        network = nn.Sequential(*(ScaledLinear(*size) for size in sizes)).double()
+        network.load_state_dict(dict(start))
+        networks.append(network)
+    stack = Stack(networks)
+    own = [OptimizerSettings(name, **each) for each in settings]
+    optimizer = StackOptimizer(stack, own, [{} for _ in own], [{} for _ in own])
     for step in range(steps):
-        for member, network in enumerate(networks):
-            for key, value in gradient(member, step, network).items():
-                network[key].grad = value
+        for member in range(len(networks)):
+            present = stack.gather(member, stack.values)
+            stack.scatter(member, stack.gradients, gradient(member, step, present))
         optimizer.step()
-    return [{k: v.detach() for k, v in network.items()} for network in networks]
+    return [stack.gather(member, stack.values) for member in range(len(networks))]

@@ -6,8 +6,7 @@ import torch
 from tests.laws.comparison import assert_same_bits, differences
 from tests.laws.runs import compose, read, train_alone, train_together
 
-UNKNOWN = pytest.mark.xfail(strict=True, reason="the global random state is not set where a network is built")
-NETWORKS = ["dropout", pytest.param("heedless", marks=UNKNOWN), "Functional"]
+NETWORKS = ["dropout", "heedless", "Functional"]
 
 
 def job(network, seed, width=6):
@@ -35,7 +34,7 @@ def test_the_same_seed_gives_the_same_bits(network):
     assert differences(first, other)["record train/loss at step 30"] > 0
 
 
-@pytest.mark.parametrize("network", [pytest.param("dropout", marks=UNKNOWN), *NETWORKS[1:]])
+@pytest.mark.parametrize("network", NETWORKS)
 def test_the_same_seed_gives_the_same_bits_in_a_fresh_process(network, processes, tmp_path):
     ended = processes.train([job(network, 0)], tmp_path)
     assert ended.code == 0, ended.output

@@ -66,14 +66,17 @@ def stopping_rule(config: Config) -> Callable[[dict[int, float]], bool]:
 def optimizer_of(config: Config, network: torch.nn.Module) -> torch.optim.Optimizer:
     """Return the optimizer of torch that a job's configuration names, without any of its faster ways."""
     own, factors = config["optimizer"], rate_factors(config, network)
-    groups = [
-        {"params": [p], "lr": own["lr"] * factors.get(name, 1.0)} for name, p in network.named_parameters()
-    ]
-    plain = {"weight_decay": own["weight_decay"], "foreach": False, "fused": False}
+    decoupled = own["name"] == "adamw"  # lr x weight_decay is the same for all layers and widths
+    groups = []
+    for name, p in network.named_parameters():
+        factor = factors.get(name, 1.0)
+        decay = own["weight_decay"] / factor if decoupled else own["weight_decay"]
+        groups.append({"params": [p], "lr": own["lr"] * factor, "weight_decay": decay})
+    plain = {"foreach": False, "fused": False}
     if own["name"] in ("sgd", "gradient_descent"):
-        return torch.optim.SGD(groups, momentum=own["momentum"], **plain)
+        return torch.optim.SGD(groups, lr=own["lr"], momentum=own["momentum"], **plain)
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[own["name"]]
-    return kind(groups, betas=tuple(own["betas"]), **plain)
+    return kind(groups, lr=own["lr"], betas=tuple(own["betas"]), **plain)
 
 
 def by_the_textbook(config: Config, nudge: int | None = None) -> Outcome:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.laws import foreign
 from tests.laws.comparison import assert_equal
-from tests.laws.runs import compose, known_loss, train_alone, train_together
+from tests.laws.runs import compose, in_place_of, train_alone, train_together
 from tests.laws.strata import draw
 
 SMALL = [
@@ -23,31 +23,26 @@ def check(configs):
         )
 
 
-@pytest.mark.xfail(strict=True, reason="that masks changed is guessed from the address of a dict")
 def test_masks_that_change_reach_every_member():
     for number in range(10, 18):
         check(draw("pruning_random", number).configs)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a loss that a stack does not know is trained as the mean squared error"
-)
 def test_a_loss_that_no_stack_knows():
-    with known_loss("huber", foreign.huber):
-        check([compose(*SMALL, "training.loss=huber", f"seed={seed}", "model.width=3") for seed in range(3)])
+    with in_place_of("half_mse", foreign.fourth_power):
+        check([compose(*SMALL, "training.loss=half_mse", f"seed={seed}", "model.width=3") for seed in range(3)])
 
 
-WRONG = pytest.mark.xfail(strict=True, reason="a stack takes what it does not know for an activation")
 LAYERS = [
-    pytest.param("softmax", marks=WRONG),
-    pytest.param("layer_norm", marks=WRONG),
+    "softmax",
+    "layer_norm",
     "prelu",
     "subclass",
-    pytest.param("hooked", marks=WRONG),
+    "hooked",
     "parametrized",
     "frozen",
-    pytest.param("shared", marks=WRONG),
-    pytest.param("dropout", marks=WRONG),
+    "shared",
+    "dropout",
 ]
 
 
