@@ -59,6 +59,13 @@ def conclude(command: Command) -> int:
         code = 0
         for run in command.runs:
             _print_run(run)
+    apart = sum("stack_difference" in run.extra for run in command.runs)
+    if apart:
+        print(
+            f"{apart} of {len(command.runs)} networks were trained by themselves: in a stack they would have "
+            "been trained otherwise (train.log says in which number).",
+            file=sys.stderr,
+        )
     return 1 if command.unsuccessful else code
 
 

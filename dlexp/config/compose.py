@@ -122,7 +122,7 @@ class Composer:
         """Return an override, and whether it only sets the value of a key, without another file."""
         # A sweep says the same few things over and over, and Hydra's parser takes a millisecond for each.
         if line not in self._parsed:
-            override = self._parser.parse_override(line)
+            override = self._parser.parse_overrides([line])[0]
             is_value = (
                 override.type == OverrideType.CHANGE
                 and override.package is None

@@ -54,6 +54,10 @@ def fill(plain: dict[str, Any]) -> dict[str, Any]:
     if losses:
         _set(_section(plain, "training"), {"loss": losses[0]})
     _fill_generator(_section(plain, "data.generator"), data)
+    optimizer = _section(plain, "optimizer")
+    for key in ("_target_", "options"):  # of an optimizer by its class only
+        if optimizer.get(key, key) is None:
+            del optimizer[key]
     for group in ("callbacks", "logger"):
         chosen = _section(plain, group)
         for name in [name for name, settings in chosen.items() if settings is None]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dlexp.files import write_atomically
+from dlexp.records.files import write_atomically
 from dlexp.studies.claims.definition import Finding
 from dlexp.studies.report import Figure, IndexEntry, render_index, render_report
 from dlexp.studies.runs import Run
