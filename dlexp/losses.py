@@ -149,3 +149,7 @@ def find(name: str) -> Loss:
     if not isinstance(loss, Loss):
         raise ValueError(f"training.loss={name} is not allowed: it must be a dlexp.losses.Loss")
     return loss
+
+
+DEFAULT_LOSSES = {REGRESSION: MEAN_SQUARED_ERROR.name, CLASSIFICATION: CROSS_ENTROPY.name}
+"""By task, what ``training.loss: null`` stands for."""
