@@ -81,7 +81,7 @@ def draw_growth(section: Section, settings: Settings, stem: Path) -> Path:
     """Draw the time of a member's step against the number of members, as PNG and SVG; return the PNG."""
     from matplotlib.figure import Figure
 
-    from dlexp.studies.style import COLOURS, DASHES, MARKERS, look, save
+    from dlexp.plots.style import COLOURS, DASHES, MARKERS, look, save
 
     by_way: dict[str, list[tuple[int, float]]] = {}
     for row in section.rows:

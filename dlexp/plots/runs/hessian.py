@@ -104,7 +104,7 @@ def draw_spectrum(eigenvalues: Array, counts: Sequence[int], *, step: int) -> "F
             if len(part):
                 axes.hist(part, edges.tolist(), color=colour, hatch=hatch, ec="white", lw=0.3, label=label)
         if n_zero:
-            axes.plot([0, 0], [0.1, n_zero], color=BLACK, lw=1.2, marker="_", label="zero")
+            axes.plot([0, 0], [0.6, n_zero], color=BLACK, lw=1.2, marker="_", label="zero")
         axes.set_yscale("log")
         axes.set_ylim(bottom=0.6)
         axes.set(xlabel="eigenvalue of the Hessian of the training loss", ylabel="number of eigenvalues")
