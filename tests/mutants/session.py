@@ -1,9 +1,9 @@
 """Plants faults in dlexp, one at a time, and counts how many the tests notice: ``make mutants``.
 
-cosmic-ray plants them in a copy of the last commit (``.mutants/tree``) and keeps in ``.mutants/session.sqlite``
-what came of each, so that the command goes on where it was stopped; ``--anew`` begins again. The sample is
-fixed: as many faults of each folder, no two at the same place, chosen by a seed. The score and the faults that
-nobody noticed are written to ``tests/mutants/survivors.md``.
+cosmic-ray plants them in a copy of the last commit (``.mutants/tree``) and keeps what came of each in
+``.mutants/session.sqlite``, so that the command goes on where it was stopped; ``--anew`` begins again. The
+sample is fixed: as many faults of each folder, no two at the same place, chosen by a seed. The score and the
+faults that nobody noticed are written to ``tests/mutants/survivors.md``.
 """
 
 import argparse
@@ -69,7 +69,7 @@ def begin(commit: str, size: int) -> None:
     SESSION.unlink(missing_ok=True)
     os.chdir(TREE)
     database = WorkDB(SESSION, WorkDB.Mode.create)
-    init.init(find_modules([Path(path) for path in CONFIG["module-path"]]), database, {})
+    init(find_modules([Path(path) for path in CONFIG["module-path"]]), database, {})
     chosen = sample(list(database.work_items), size)
     database.clear()
     database.add_work_items(chosen)
