@@ -250,6 +250,7 @@ def _train(jobs: Sequence[_Job], engine: str | None, report: "Report | None") ->
     for job in again:  # by the definition of training, one by one
         with job.log.active():
             log.warning("trained by itself: trained together with others it failed or differed")
+        job.log.flush()
         _train([_Job(job.index, job.task)], "loop", report)
         job.run = read_result(job.task.folder) or job.run
 
