@@ -40,8 +40,8 @@ test-all: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "slow or not slow"
 
 lint: $(INSTALLED)
-	$(BIN)/ruff check dlexp scripts tests
-	$(BIN)/ruff format --check dlexp scripts tests
+	$(BIN)/ruff check dlexp benchmarks scripts tests
+	$(BIN)/ruff format --check dlexp benchmarks scripts tests
 	$(BIN)/mypy
 
 # Without their dependencies: both ask for torchvision, which exists for CUDA builds of torch only.
@@ -49,11 +49,11 @@ peers: $(INSTALLED)
 	$(BIN)/pip install -qq --no-deps -r requirements-peers.txt
 
 bench: $(INSTALLED)
-	$(BIN)/python scripts/bench.py
+	$(BIN)/python -m benchmarks
 
 format: $(INSTALLED)
-	$(BIN)/ruff check --fix dlexp scripts tests
-	$(BIN)/ruff format dlexp scripts tests
+	$(BIN)/ruff check --fix dlexp benchmarks scripts tests
+	$(BIN)/ruff format dlexp benchmarks scripts tests
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version); the first time takes two minutes or so."
