@@ -22,9 +22,9 @@ class Lap(NamedTuple):
         """Return what this lap took beyond another."""
         return Lap(self.cpu - other.cpu, self.wall - other.wall)
 
-    def per(self, count: float) -> "Lap":
-        """Return the share of one of ``count``."""
-        return Lap(self.cpu / count, self.wall / count)
+    def times(self, count: float) -> "Lap":
+        """Return ``count`` such laps; a fraction is the share of one."""
+        return Lap(self.cpu * count, self.wall * count)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Settings:
     @property
     def rounds(self) -> int:
         """How often each way is timed."""
-        return 1 if self.quick else 3
+        return 1 if self.quick else 5
 
     @property
     def clock(self) -> str:
@@ -54,7 +54,6 @@ class Row:
         cpu, wall: medians in ``unit``.
         ratio: this time divided by that of the case's reference way.
         difference: largest deviation in float64 from the reference way's values, relative to their largest.
-        gflops: useful floating-point operations a second, in 10^9.
         note: what else must be known.
         runs: how often it was timed.
     """
@@ -66,7 +65,6 @@ class Row:
     unit: str
     ratio: float
     difference: float | None = None
-    gflops: float | None = None
     note: str = ""
     runs: int = 1
 
@@ -120,10 +118,8 @@ def rows_of(
     *,
     reference: str,
     unit: str,
-    of: str = "",
     differences: Mapping[str, float] | None = None,
     notes: Mapping[str, str] | None = None,
-    operations: float | None = None,
 ) -> list[Row]:
     """Return a row for each way, with its ratio to the reference way.
 
@@ -132,27 +128,22 @@ def rows_of(
         laps: seconds by way.
         settings: says which clock counts.
         reference: the way that ratios are relative to.
-        unit: a key of ``UNITS``; ``of`` is what it is counted for (``"step"`` gives ms/step).
+        unit: a key of ``UNITS``, with what it is counted for if need be: ``"ms/step"``.
         differences, notes: by way.
-        operations: useful floating-point operations in the time of a lap.
     """
-    medians = {way: median(found) for way, found in laps.items()}
+    medians = {way: median(found).times(UNITS[unit.partition("/")[0]]) for way, found in laps.items()}
     base = getattr(medians[reference], settings.clock)
-    rows = []
-    for way, lap in medians.items():
-        seconds = getattr(lap, settings.clock)
-        rows.append(
-            Row(
-                case,
-                way,
-                lap.cpu * UNITS[unit],
-                lap.wall * UNITS[unit],
-                f"{unit}/{of}" if of else unit,
-                seconds / base,
-                (differences or {}).get(way),
-                operations / seconds / 1e9 if operations else None,
-                (notes or {}).get(way, ""),
-                len(laps[way]),
-            )
+    return [
+        Row(
+            case,
+            way,
+            lap.cpu,
+            lap.wall,
+            unit,
+            getattr(lap, settings.clock) / base,
+            (differences or {}).get(way),
+            (notes or {}).get(way, ""),
+            len(laps[way]),
         )
-    return rows
+        for way, lap in medians.items()
+    ]

@@ -7,18 +7,11 @@ from itertools import pairwise, product
 from typing import Any
 
 import torch
-from hydra import initialize_config_dir
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.global_hydra import GlobalHydra
-from hydra.types import RunMode
-from omegaconf import DictConfig
 from torch import nn
 
-from dlexp.config.composition import SweepConfigLoader
-from dlexp.config.plain import to_plain
-from dlexp.config.resolve import conf_directory, register
-from dlexp.data.batches import BatchOrder
-from dlexp.training.build import network_settings
+from dlexp.config.compose import Composer, composer_of
+from dlexp.data.datamodule import Tensors
+from dlexp.train.build import make_datamodule, network_settings
 
 # Adam without a schedule, to the last step; batches of 32 are what the notebook used.
 COMMON = (
@@ -36,27 +29,22 @@ UNLOGGED = (
     "training.stopping.check_every_n_steps=1000000000",
 )
 # Lightning's ordinary way: it sees every step, and losses are evaluated after every epoch.
-EVERY_STEP = "+callbacks.every_step._target_=dlexp.bench.training.EveryStep"
+EVERY_STEP = "+callbacks.every_step._target_=benchmarks.step.EveryStep"
 
 STUDY_WIDTHS = (1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 80, 100, 150, 200)
 
 Config = Mapping[str, Any]
 
 
-@cache
-def _loader() -> tuple[ConfigLoader, DictConfig]:
-    register()
-    with initialize_config_dir(str(conf_directory()), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        sweep = loader.load_configuration("train", ["seed=0,1"], RunMode.MULTIRUN)
-    return SweepConfigLoader(loader), sweep  # type: ignore[return-value]
-
-
 def compose(device: torch.device, *overrides: str) -> dict[str, Any]:
     """Return one job's resolved configuration, ``COMMON`` and then ``overrides`` set."""
-    loader, sweep = _loader()
     accelerator = f"trainer.accelerator={'gpu' if device.type == 'cuda' else 'cpu'}"
-    return to_plain(loader.load_sweep_config(sweep, [*COMMON, accelerator, *overrides]))
+    return _composer().compose([*COMMON, accelerator, *overrides]).plain
+
+
+@cache
+def _composer() -> Composer:
+    return composer_of()
 
 
 def with_steps(config: Config, steps: int) -> dict[str, Any]:
@@ -78,36 +66,22 @@ class Sweep:
         return [compose(device, *UNLOGGED, *self.shared, *values) for values in product(*settings)]
 
 
-def layer_sizes(config: Config) -> list[int]:
+def data_of(config: Config, device: torch.device | str = "cpu") -> Tensors:
+    """Return a job's data."""
+    return make_datamodule(config).tensors(device)
+
+
+def layer_sizes(config: Config) -> tuple[int, ...]:
     """Return the sizes of a job's layers: inputs, hidden units of each layer, outputs."""
     settings = network_settings(config)
-    width = settings["width"]
-    widths = [width] * settings["depth"] if isinstance(width, int) else list(width)
-    return [settings["input_dim"], *widths, settings["output_dim"]]
+    return settings["input_dim"], *[settings["width"]] * settings["depth"], settings["output_dim"]
 
 
-def plain_network(sizes: Sequence[int]) -> nn.Sequential:
-    """Return the network that a user would write: Linear and ReLU in turn."""
+def plain_network(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
+    """Return the network that a user would write: Linear and its activation in turn."""
     layers: list[nn.Module] = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for inputs, outputs in pairwise(sizes):
-            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+            layers += [nn.Linear(inputs, outputs), activation()]
     return nn.Sequential(*layers[:-1])
-
-
-def batch_order(config: Config) -> BatchOrder:
-    """Return the order of a job's batches."""
-    data = config["data"]
-    return BatchOrder(data["n_train"], data["batch_size"], data["order_seed"])
-
-
-def operations_per_step(config: Config) -> float:
-    """Return the floating-point operations of the products in one step, averaged over an epoch.
-
-    2 B in out each for outputs and weight gradients, and for input gradients beyond the first layer.
-    """
-    order = batch_order(config)
-    sizes = layer_sizes(config)
-    products = [inputs * outputs for inputs, outputs in pairwise(sizes)]
-    return 2 * order.n / order.steps_per_epoch * (3 * sum(products) - products[0])

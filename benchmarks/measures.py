@@ -2,7 +2,6 @@
 
 import importlib
 import importlib.util
-import itertools
 import math
 import warnings
 from collections.abc import Callable, Mapping
@@ -13,7 +12,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, jvp, vmap
 from torch.utils.data import DataLoader, TensorDataset
 
-from dlexp.bench.timing import Section, Settings, in_turn, rows_of, timed
+from benchmarks.jobs import plain_network
+from benchmarks.timing import Section, Settings, in_turn, rows_of, timed
 from dlexp.measures.functional import functional_loss, mean_squared_error, parameter_vector
 from dlexp.measures.hessian import hvp, spectral_density
 from dlexp.measures.landscape import loss_plane, random_direction
@@ -41,7 +41,7 @@ def measure(settings: Settings) -> Section:
     count = 2 if settings.quick else 16
     narrow = width // 4
     for sizes, n in (([10, 50, 1], 100), ([10, narrow, narrow, 1], rows), ([10, width, width, 1], rows)):
-        case = f"{count} Hessian-vector products, N = {n}, {_name(sizes)}"
+        case = f"{count} Hessian-vector products, N = {n}, {'-'.join(map(str, sizes))}"
         _compare(section, case, partial(_hvp_ways, sizes, n, count), settings)
     probes, steps = (2, 8) if settings.quick else (5, 60)
     case = f"spectral density, {probes} probes x {steps} steps, N = 100, 10-50-1"
@@ -198,12 +198,7 @@ def _plane_ways(points: int, n: int, dtype: torch.dtype) -> Ways:
 
 
 def _sequential(sizes: list[int], dtype: torch.dtype) -> nn.Module:
-    layers: list[nn.Module] = []
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        for inputs, outputs in itertools.pairwise(sizes):
-            layers += [nn.Linear(inputs, outputs), nn.Tanh()]
-    return nn.Sequential(*layers[:-1]).to(dtype)
+    return plain_network(sizes, nn.Tanh).to(dtype)
 
 
 def _mlp(sizes: list[int], dtype: torch.dtype) -> nn.Module:
@@ -222,10 +217,6 @@ def _mlp(sizes: list[int], dtype: torch.dtype) -> nn.Module:
 def _problem(sizes: list[int], n: int, dtype: torch.dtype) -> tuple[nn.Module, Tensor, Tensor]:
     x = torch.randn(n, sizes[0], dtype=torch.float64, generator=_generator()).to(dtype)
     return _sequential(sizes, dtype), x, torch.sin(x.sum(dim=1, keepdim=True))
-
-
-def _name(sizes: list[int]) -> str:
-    return "-".join(map(str, sizes))
 
 
 def _generator(seed: int = 0) -> torch.Generator:
