@@ -1,6 +1,6 @@
 """Figure of barriers: the loss along the paths between two networks, and the barriers while they train."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from dlexp.callbacks.figures.steps import set_step_axis
 from dlexp.studies.style import COLOURS, DASHES, MARKERS, look
+from dlexp.train.member import Member
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,12 +21,12 @@ LOG_FROM_RATIO = 30.0
 
 
 def draw_barrier(
-    steps: Sequence[int], positions: FloatArray, losses: Mapping[str, FloatArray], *, partner: str
+    member: Member, positions: FloatArray, losses: Mapping[str, FloatArray], *, partner: str
 ) -> "Figure":
     """Return a figure of the last losses along each path, and of the barriers over time if there are any.
 
     Args:
-        steps: the optimizer steps, T >= 1, at which was measured.
+        member: has recorded the barriers, at T >= 1 steps.
         positions: on the paths (points,), from 0, the network, to 1, the partner.
         losses: by ``linear``, ``matched`` (T, points) and ``curve`` (points,), on the test set with the
             prefix ``test_``.
@@ -34,6 +35,7 @@ def draw_barrier(
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+    steps, _ = member.recorder.series("barrier/linear")
     with look():
         n_panels = 3 if len(steps) > 1 else 2
         figure = Figure(figsize=(4.0 * n_panels, 3.7), layout=ConstrainedLayoutEngine(w_pad=0.1))
@@ -44,7 +46,7 @@ def draw_barrier(
             axes.set(title=f"{title}, step {steps[-1]}", ylabel="loss")
             axes.set_xticks([0, 0.5, 1], ["this\nnetwork", "position\non the path", "partner"])
         if n_panels == 3:
-            _draw_barriers(panels[2], steps, {path: losses[path] for path in LABELS if path in losses})
+            _draw_barriers(panels[2], member)
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(LABELS))
         figure.suptitle(f"Loss between the network and its partner ({partner})")
     return figure
@@ -58,21 +60,17 @@ def _draw_paths(axes: "Axes", positions: FloatArray, paths: Mapping[str, FloatAr
     _scale(axes, np.concatenate(list(paths.values())))
 
 
-def _draw_barriers(axes: "Axes", steps: Sequence[int], losses: Mapping[str, FloatArray]) -> None:
-    for index, values in enumerate(losses.values()):
-        array = np.atleast_2d(values)
-        t = np.linspace(0, 1, array.shape[1])
-        ends = (1 - t) * array[:, :1] + t * array[:, -1:]
+def _draw_barriers(axes: "Axes", member: Member) -> None:
+    for index, path in enumerate(LABELS):
         axes.plot(
-            steps[-len(array) :],
-            (array - ends).max(axis=1),
+            *member.recorder.series(f"barrier/{path}"),
             color=COLOURS[index],
             linestyle=DASHES[index],
             marker=MARKERS[index],
             clip_on=False,
             zorder=3,
         )
-    set_step_axis(axes, steps)
+    set_step_axis(axes, member.recorder.series("barrier/linear")[0])
     axes.set_ylim(bottom=0)
     axes.set(title="Barrier while training", ylabel="barrier of the training loss")
 

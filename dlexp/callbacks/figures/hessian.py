@@ -2,14 +2,17 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
+from dlexp.callbacks.edge import edge_of_stability, reason_without_edge
 from dlexp.callbacks.figures.steps import set_step_axis
-from dlexp.measures.hessian import Inertia, SpectralDensity
+from dlexp.measures.hessian import SpectralDensity, inertia
 from dlexp.studies.style import COLOURS, MARKERS, THRESHOLD, look
+from dlexp.train.member import Member
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,60 +20,46 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.floating]
 
-LOSS_LABELS = {
-    "mse": "training loss (mean squared error)",
-    "half_mse": "training loss (half mean squared error)",
-    "cross_entropy": "training loss (cross-entropy, nats)",
-}
 # An edge further above the eigenvalues than this is named rather than drawn: it would flatten them.
 _EDGE_SHOWN_UP_TO = 4.0
 _N_BINS = 80
 _DENSITY_DECADES = 7
 
 
-def draw_lambda_max(
-    steps: Sequence[int],
-    *,
-    lambda_max: Sequence[float],
-    lambda_min: Sequence[float],
-    edge: Sequence[float],
-    loss: Sequence[float],
-    loss_name: str,
-) -> "Figure":
-    """Return a figure of the extreme eigenvalues over the steps and below it the training loss.
-
-    Args:
-        steps: the optimizer steps (T,).
-        lambda_max, lambda_min: extreme eigenvalues (T,); the smallest are all NaN where they were not found.
-        edge: the lambda_max at the edge of stability (T,); NaN where there is none.
-        loss: the training loss (T,).
-        loss_name: a key of ``LOSS_LABELS``.
-    """
+def draw_lambda_max(member: Member) -> "Figure":
+    """Return a figure of the extreme eigenvalues that a member has recorded, and of its training loss."""
     from matplotlib.figure import Figure
 
-    marker = {"marker": MARKERS[0], "markersize": 3} if len(steps) <= 60 else {}
+    names = ("hessian/lambda_max", "hessian/lambda_min", "train/loss")
+    (steps, largest), (at, smallest), (loss_steps, loss) = map(member.recorder.series, names)
     with look():
         figure = Figure(figsize=(6.4, 5.6), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-        upper.plot(steps, lambda_max, color=COLOURS[0], label="largest eigenvalue", **marker)
-        if not np.isnan(lambda_min).all():
-            upper.plot(steps, lambda_min, color=COLOURS[3], ls=":", label="smallest eigenvalue", **marker)
-        _draw_edge(upper, steps, np.asarray(edge), np.asarray(lambda_max))
+        upper.plot(steps, largest, color=COLOURS[0], label="largest eigenvalue", **_marker(steps))
+        if at:
+            upper.plot(at, smallest, color=COLOURS[3], ls=":", label="smallest eigenvalue", **_marker(at))
+        if reason_without_edge(member) is None:
+            edge = [edge_of_stability(member, step) for step in steps]
+            _draw_edge(upper, steps, np.asarray(edge), np.asarray(largest))
         upper.set(title="Curvature of the training loss", ylabel="eigenvalue of the Hessian")
         upper.legend(loc="best")
-        lower.plot(steps, loss, color=COLOURS[2], **marker)
-        if min(loss) > 0 and max(loss) > 10 * min(loss):
+        lower.plot(loss_steps, loss, color=COLOURS[2], **_marker(loss_steps))
+        if loss and min(loss) > 0 and max(loss) > 10 * min(loss):
             lower.set_yscale("log")
-        lower.set_ylabel(LOSS_LABELS.get(loss_name, "training loss").replace(" (", "\n("))
-        set_step_axis(lower, steps)
+        lower.set_ylabel(f"training loss\n({member.loss.label})")
+        set_step_axis(lower, sorted({*steps, *loss_steps}))
     return figure
 
 
-def draw_spectrum(eigenvalues: FloatArray, counts: Inertia, *, step: int) -> "Figure":
+def _marker(steps: Sequence[int]) -> dict[str, Any]:
+    return {"marker": MARKERS[0], "markersize": 3} if len(steps) <= 60 else {}
+
+
+def draw_spectrum(eigenvalues: Tensor, *, step: int) -> "Figure":
     """Return a histogram of all eigenvalues (P,), their signs counted in the title."""
     from matplotlib.figure import Figure
 
-    values = np.sort(eigenvalues)
+    values, counts = np.sort(eigenvalues.cpu().numpy()), inertia(eigenvalues)
     negative, positive = values[: counts.negative], values[counts.negative + counts.zero :]
     # Bins meet at 0, so that none holds both signs.
     width = max(float(values[-1] - values[0]), float(np.abs(values).max()), 1e-30) / _N_BINS
@@ -124,8 +113,6 @@ def draw_spectral_density(density: SpectralDensity, *, size: int, step: int) -> 
 
 
 def _draw_edge(axes: "Axes", steps: Sequence[int], edge: FloatArray, lambda_max: FloatArray) -> None:
-    if np.isnan(edge).all():
-        return
     finite = lambda_max[np.isfinite(lambda_max)]
     top = float(finite.max()) if len(finite) else math.inf
     label = "edge of stability" if edge.min() != edge.max() else f"edge of stability ({edge[0]:.4g})"

@@ -1,6 +1,6 @@
 """Figures of the loss around a network: lines, filled contours with a trajectory, surfaces."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from dlexp.studies import planes
 from dlexp.studies.style import COLOURS, DASHES, look
+from dlexp.train.member import Member
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,9 +23,11 @@ class Surface(NamedTuple):
     losses: FloatArray
 
 
-def draw_lines(steps: Sequence[int], coordinates: FloatArray, losses: FloatArray) -> "Figure":
+def draw_lines(member: Member, coordinates: FloatArray, losses: FloatArray) -> "Figure":
     """Return a figure of the losses (T, lines, n) along random lines, at the first and the last step."""
     from matplotlib.figure import Figure
+
+    steps, _ = member.recorder.series("landscape/centre_loss")
 
     with look():
         figure = Figure(figsize=(5.2, 3.9), layout="constrained")
@@ -98,8 +101,8 @@ def draw_surfaces(surfaces: Mapping[int, Surface], labels: tuple[str, str]) -> "
             planes.draw_surface(axes, surface.coordinates, surface.losses, levels, is_log=is_log)
             axes.set_box_aspect((1, 1, 0.75), zoom=0.88)
             axes.set_title(f"Step {step}", y=0.99)
-            axes.set_xlabel(labels[0])
-            axes.set_ylabel(labels[1])
+            axes.set_xlabel(labels[0].partition(":")[0])
+            axes.set_ylabel(labels[1].partition(":")[0])
             axes.set_zlabel("log10 of the training loss" if is_log else "training loss")
             axes.locator_params(nbins=5)
             axes.tick_params(labelsize=8, pad=1)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from dlexp.callbacks.figures.steps import set_step_axis
 from dlexp.studies.style import COLOURS, DASHES, MARKERS, THRESHOLD, look
+from dlexp.train.member import Member
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,39 +20,33 @@ FloatArray = npt.NDArray[np.floating]
 _APART = 10
 
 
-def draw_drift(
-    steps: Sequence[int],
-    *,
-    drift: Sequence[float],
-    parameter_drift: Sequence[float],
-    before: FloatArray,
-    after: FloatArray,
-    last_step: int,
-) -> "Figure":
+def draw_drift(member: Member, before: FloatArray, after: FloatArray) -> "Figure":
     """Return a figure of the kernel's and the weights' relative changes and of the kernel before and after.
 
     Args:
-        steps: the optimizer steps (T,), possibly none.
-        drift, parameter_drift: relative change of kernel and weights (T,).
+        member: has recorded the changes.
         before, after: kernels (N, N) on the same rows, shown on one colour scale.
-        last_step: the step of ``after``.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
+    drifts = {
+        "kernel": member.recorder.series("ntk/drift"),
+        "weights": member.recorder.series("ntk/parameter_drift"),
+    }
     both = np.concatenate([before, after])
     finite = both[np.isfinite(both)]
     with look():
         figure = Figure(figsize=(10.8, 3.5), layout="constrained")
         axes, *maps = figure.subplots(1, 3, width_ratios=(1.25, 1, 1))
-        for index, (label, values) in enumerate({"kernel": drift, "weights": parameter_drift}.items()):
+        for index, (label, (steps, values)) in enumerate(drifts.items()):
             _draw_line(axes, steps, values, index, label)
-        largest = [np.nanmax(values, initial=0) for values in (drift, parameter_drift)]
+        largest = [np.nanmax(values, initial=0) for _, values in drifts.values()]
         if min(largest) > 0 and max(largest) > _APART * min(largest):
             axes.set_yscale("log")
         axes.legend(loc="best")
         axes.set(title="Relative change since initialisation", ylabel="|change| / |initial value|")
-        for panel, kernel, step in zip(maps, (before, after), (0, last_step), strict=True):
+        for panel, kernel, step in zip(maps, (before, after), (0, member.step), strict=True):
             panel.grid(visible=False)
             image = panel.imshow(
                 kernel, vmin=finite.min(), vmax=finite.max(), cmap="cividis", interpolation="nearest"
@@ -65,28 +60,21 @@ def draw_drift(
 
 
 def draw_linearization(
-    steps: Sequence[int],
-    gap: Sequence[float],
-    *,
-    network: FloatArray,
-    linearized: FloatArray,
-    initial: FloatArray,
-    last_step: int,
+    member: Member, network: FloatArray, linearized: FloatArray, initial: FloatArray
 ) -> "Figure":
     """Return a figure of the gap over time, and of the two networks' predictions against each other.
 
     Args:
-        steps, gap: optimizer steps and relative distances (T,), possibly none.
+        member: has recorded the gap.
         network, linearized, initial: test predictions (M, K) of the trained network, of the linearised one
             and of the initial one.
-        last_step: the step of the predictions.
     """
     from matplotlib.figure import Figure
 
     with look():
         figure = Figure(figsize=(8.0, 3.7), layout="constrained")
         left, right = figure.subplots(1, 2)
-        _draw_line(left, steps, gap, 0, "gap")
+        _draw_line(left, *member.recorder.series("ntk/linearized_gap"), 0, "gap")
         left.set(
             title="Distance to the linearised network",
             ylabel=r"$|f - f_\mathrm{lin}| / |f_\mathrm{lin}|$ on test inputs",
@@ -106,12 +94,12 @@ def draw_linearization(
             network.ravel(),
             color=COLOURS[0],
             marker=MARKERS[0],
-            label=f"network, step {last_step}",
+            label=f"network, step {member.step}",
             **style,
         )
         right.legend(loc="best")
         right.set(
-            title=f"Predictions on test inputs, step {last_step}",
+            title=f"Predictions on test inputs, step {member.step}",
             xlabel="linearised network's prediction",
             ylabel="network's prediction",
         )

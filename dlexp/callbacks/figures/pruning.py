@@ -1,10 +1,11 @@
 """Figure of iterative pruning: test loss, and error, against the share of weights kept."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dlexp.studies.style import COLOURS, MARKERS, THRESHOLD, look
+from dlexp.train.member import Member
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,18 +20,20 @@ TITLES = {
 PANELS = {"pruning/test_loss": "test loss", "pruning/test_error": "test error"}
 
 
-def draw_pruning(values: Mapping[str, Sequence[float]], *, control: str) -> "Figure":
+def draw_pruning(member: Member, *, control: str) -> "Figure":
     """Return a figure with a panel for each measure of the trained networks, dense on the left.
 
     Args:
-        values: ``pruning/density`` and measures, a key of ``PANELS`` each, one value for each cycle; those
-            that are not finite are left out.
+        member: has recorded ``pruning/density`` and measures, a key of ``PANELS`` each, at the end of each
+            cycle; those that are not finite are left out.
         control: a key of ``TITLES``.
     """
     from matplotlib.figure import Figure
 
-    measures = [name for name in PANELS if name in values]
-    densities = values["pruning/density"]
+    recorded = {name: member.recorder.series(name)[1] for name in PANELS}
+    values = {name: series for name, series in recorded.items() if series}
+    _, densities = member.recorder.series("pruning/density")
+    measures = list(values)
     with look():
         figure = Figure(figsize=(4.4 * len(measures) + 0.6, 3.6), layout="constrained")
         for axes, name in zip(figure.subplots(1, len(measures), squeeze=False)[0], measures, strict=True):

@@ -16,6 +16,7 @@ from dlexp.measures.ntk.statistics import (
     kernel_eigenvalues,
     kernel_matrix,
     lambda_max,
+    relative_distance,
     target_alignment,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "kernel_matrix",
     "lambda_max",
     "linearized_predictions",
+    "relative_distance",
     "target_alignment",
 ]

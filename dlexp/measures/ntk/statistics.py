@@ -34,6 +34,21 @@ def kernel_drift(kernel: Tensor, initial_kernel: Tensor) -> float:
     return float((kernel.double() - initial_kernel.double()).norm() / norm)
 
 
+def relative_distance(values: Tensor, reference: Tensor) -> float:
+    """Return |values - reference| / |reference| (Frobenius): 0 where both are 0, NaN where the reference is.
+
+    >>> relative_distance(torch.tensor([3.0, 1.0]), torch.tensor([3.0, 5.0])) == 4 / 34**0.5
+    True
+    >>> relative_distance(torch.ones(2), torch.zeros(2))
+    nan
+    """
+    reference = reference.cpu().double()
+    distance, norm = float((values.cpu().double() - reference).norm()), float(reference.norm())
+    if distance == 0:
+        return 0.0
+    return distance / norm if norm else math.nan
+
+
 def target_alignment(kernel: Tensor, y: Tensor) -> float:
     """Return the alignment ``<K, y y^T>_F / (|K|_F |y y^T|_F)`` in [0, 1] (Cristianini et al. 2001, def. 1).
 
