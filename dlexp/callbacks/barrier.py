@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.figures.barrier import draw_barrier
 from dlexp.config.callbacks import BarrierSettings
 from dlexp.measures.connectivity import (
     BARRIER_DEFINITIONS,
@@ -21,6 +20,7 @@ from dlexp.measures.connectivity import (
     match_permutation,
     path_losses,
 )
+from dlexp.plots.runs.barrier import draw_barrier
 from dlexp.seeding import derive_seed
 from dlexp.train.member import Member, redrawn
 
@@ -128,6 +128,7 @@ class Barrier(MeasureCallback):
             name: torch.stack(losses).numpy() if not name.endswith("curve") else losses[0].numpy()
             for name, losses in self._losses.items()
         }
+        steps, _ = member.recorder.series("barrier/linear")
         positions = np.arange(self.settings.points) / (self.settings.points - 1)
         member.recorder.record_array("barrier/positions", positions)
         for name, array in arrays.items():
@@ -138,7 +139,7 @@ class Barrier(MeasureCallback):
             if self.settings.split_step is None
             else f"twin split off at step {self.settings.split_step}",
         )
-        self.draw(member, "barrier", draw_barrier, member, positions, arrays, partner=partner)
+        self.draw(member, "barrier", draw_barrier, steps, positions, arrays, partner=partner)
 
     def _measure_path(self, member: Member, path: str, knots: Tensor | BezierCurve) -> dict[str, float]:
         metrics = {}

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.figures.critical_points import draw_critical_points
 from dlexp.config.callbacks import CriticalPointsSettings
 from dlexp.measures.functional import parameter_vector
 from dlexp.measures.hessian import (
@@ -19,6 +18,7 @@ from dlexp.measures.hessian import (
     is_degenerate,
     rank_correlation,
 )
+from dlexp.plots.runs.critical_points import draw_critical_points
 from dlexp.train.member import Member
 
 log = logging.getLogger(__name__)

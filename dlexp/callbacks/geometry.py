@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.figures.geometry import draw_geometry
 from dlexp.config.callbacks import GEOMETRY_MEASURES, GeometrySettings
 from dlexp.measures.geometry import (
     cka_matrix,
@@ -24,6 +23,7 @@ from dlexp.measures.geometry import (
     regression_probe,
     two_nn_dimension,
 )
+from dlexp.plots.runs.geometry import draw_geometry
 from dlexp.train.member import Member
 
 FloatArray = npt.NDArray[np.float64]

@@ -9,18 +9,19 @@ from torch import Tensor
 from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.edge import edge_metrics, reason_without_edge
-from dlexp.callbacks.figures.hessian import draw_lambda_max, draw_spectral_density, draw_spectrum
+from dlexp.callbacks.edge import edge_metrics, edge_of_stability, reason_without_edge
 from dlexp.config.callbacks import HessianSettings
 from dlexp.measures.functional import parameter_vector
 from dlexp.measures.hessian import (
     hvp,
+    inertia,
     negative_fraction,
     spectral_density,
     spectrum,
     top_eigenvalues,
     trace,
 )
+from dlexp.plots.runs.hessian import draw_lambda_max, draw_spectral_density, draw_spectrum
 from dlexp.train.member import Member
 
 log = logging.getLogger(__name__)
@@ -93,14 +94,14 @@ class Hessian(MeasureCallback):
 
     def finish(self, member: Member) -> None:
         """Keep the spectrum, or its density, and draw it."""
-        if member.recorder.series("hessian/lambda_max")[0]:
-            self.draw(member, "hessian/lambda_max", draw_lambda_max, member)
+        self._draw_eigenvalues(member)
         size, step, record = len(parameter_vector(member.network)), member.step, member.recorder.record_array
         try:
             if self._is_dense(member):
                 eigenvalues = self._spectrum(member)
                 record("hessian/eigenvalues", eigenvalues.cpu())
-                self.draw(member, "hessian/spectrum", draw_spectrum, eigenvalues, step=step)
+                values, signs = eigenvalues.cpu().numpy(), inertia(eigenvalues)
+                self.draw(member, "hessian/spectrum", draw_spectrum, values, signs, step=step)
             elif self.settings.density_probes is not None:
                 density = spectral_density(
                     *self._loss(member),
@@ -113,6 +114,21 @@ class Hessian(MeasureCallback):
                 self.draw(member, "hessian/spectrum", draw_spectral_density, density, size=size, step=step)
         except LinAlgError:
             log.warning("the Hessian is not finite at step %d: there is no spectrum", step)
+
+    def _draw_eigenvalues(self, member: Member) -> None:
+        steps, largest = member.recorder.series("hessian/lambda_max")
+        _, smallest = member.recorder.series("hessian/lambda_min")
+        has_edge = reason_without_edge(member) is None
+        lines = {
+            "lambda_max": largest,
+            "lambda_min": smallest or [math.nan] * len(steps),
+            "edge": [edge_of_stability(member, step) if has_edge else math.nan for step in steps],
+        }
+        loss, label = member.recorder.series("train/loss"), member.loss.label
+        if steps:
+            self.draw(
+                member, "hessian/lambda_max", draw_lambda_max, steps, **lines, loss=loss, loss_label=label
+            )
 
     def _is_dense(self, member: Member) -> bool:
         return len(parameter_vector(member.network)) <= self.settings.dense_up_to

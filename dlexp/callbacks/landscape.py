@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.figures.landscape import Surface, draw_contours, draw_lines, draw_surfaces
 from dlexp.config.callbacks import LandscapeSettings
 from dlexp.measures.functional import Loss, parameter_vector
 from dlexp.measures.landscape import (
@@ -24,6 +23,7 @@ from dlexp.measures.landscape import (
     rescaling_change,
     trajectory_components,
 )
+from dlexp.plots.runs.landscape import Surface, draw_contours, draw_lines, draw_surfaces
 from dlexp.train.member import Member
 
 log = logging.getLogger(__name__)
@@ -130,6 +130,7 @@ class Landscape(MeasureCallback):
             member.record({"landscape/plane_minimum": float(self._surfaces[step].losses.min())})
         if chosen.rescaling is not None and chosen.at_end:
             member.record(self._rescaling_changes(member, chosen.rescaling))
+        steps, _ = member.recorder.series("landscape/centre_loss")
         coordinates = centred_grid(chosen.line_points, chosen.extent).numpy()
         line_losses = torch.stack(self._line_losses).numpy()
         record("landscape/line_coordinates", coordinates)
@@ -138,7 +139,7 @@ class Landscape(MeasureCallback):
             is_initial = at == 0 and (len(self._surfaces) > 1 or not chosen.at_end)
             record("landscape/plane_losses" + ("_initial" if is_initial else ""), surface.losses)
             record("landscape/plane_coordinates", surface.coordinates)
-        self.draw(member, "landscape/line", draw_lines, member, coordinates, line_losses)
+        self.draw(member, "landscape/line", draw_lines, steps, coordinates, line_losses)
         if self._surfaces:
             self.draw(member, "landscape/contours", draw_contours, self._surfaces, axes, trajectory)
             self.draw(member, "landscape/surface", draw_surfaces, self._surfaces, axes)

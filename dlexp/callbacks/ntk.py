@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.figures.ntk import draw_drift, draw_linearization
 from dlexp.callbacks.infinite_width import infinite_kernel, reason_without_limit
 from dlexp.callbacks.linearization import Linearization, reason_without_closed_form
 from dlexp.config.callbacks import NTKSettings
@@ -21,6 +20,7 @@ from dlexp.measures.ntk import (
     relative_distance,
     target_alignment,
 )
+from dlexp.plots.runs.ntk import draw_drift, draw_linearization
 from dlexp.train.member import Member
 
 
@@ -109,14 +109,19 @@ class NTK(MeasureCallback):
         record("ntk/kernel_start", before)
         record("ntk/kernel_end", after)
         order = _by_target(self._targets(member)).cpu()
-        maps = [k[order][:, order].numpy() for k in (before, after)]
-        self.draw(member, "ntk/drift", draw_drift, member, *maps)
+        before, after = (k[order][:, order].numpy() for k in (before, after))
+        steps, drift = member.recorder.series("ntk/drift")
+        changes = {"drift": drift, "parameter_drift": member.recorder.series("ntk/parameter_drift")[1]}
+        last = {"last_step": member.step}
+        self.draw(member, "ntk/drift", draw_drift, steps, **changes, before=before, after=after, **last)
         if self._linearization is not None:
             outputs, predicted = self._outputs(member), self._linearization.predictions(member.step)
-            predictions = [y.cpu().numpy() for y in (outputs, predicted, self._linearization.f0_x)]
-            record("ntk/network_predictions", predictions[0])
-            record("ntk/linearized_predictions", predictions[1])
-            self.draw(member, "ntk/linearization", draw_linearization, member, *predictions)
+            tensors = {"network": outputs, "linearized": predicted, "initial": self._linearization.f0_x}
+            predictions = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+            for name in ("network", "linearized"):
+                record(f"ntk/{name}_predictions", predictions[name])
+            gap = member.recorder.series("ntk/linearized_gap")
+            self.draw(member, "ntk/linearization", draw_linearization, *gap, **predictions, **last)
 
     def _inputs(self, member: Member) -> Tensor:
         return member.tensors.x_train[: self.settings.n_samples]

@@ -9,7 +9,6 @@ from pytorch_lightning import Trainer
 from torch import Tensor, nn
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.figures.pruning import draw_pruning
 from dlexp.config.callbacks import PruningSettings
 from dlexp.measures.functional import trainable_parameters
 from dlexp.measures.pruning import (
@@ -20,6 +19,7 @@ from dlexp.measures.pruning import (
     random_masks,
     random_signs,
 )
+from dlexp.plots.runs.pruning import draw_pruning
 from dlexp.seeding import derive_seed
 from dlexp.train.member import Companion, Member, redrawn
 from dlexp.train.plan import Plan, Schedule
@@ -127,13 +127,14 @@ class Pruning(MeasureCallback):
                     "of callbacks.pruning ended: training.stopping.train_loss and patience must be null"
                 )
             log.warning("callback pruning: training ended at step %d of %d", member.step, self._ends[-1])
-        for name in ("pruning/density", "pruning/test_loss", "pruning/test_error"):
-            _, values = member.recorder.series(name)
-            if values:
-                member.recorder.record_array(name, values)
+        names = [f"pruning/{name}" for name in ("density", "test_loss", "test_error")]
+        recorded = {name: member.recorder.series(name)[1] for name in names}
+        values = {name: series for name, series in recorded.items() if series}
+        for name, series in values.items():
+            member.recorder.record_array(name, series)
         for name, mask in member.masks.items():
             member.recorder.record_array(f"mask/{name}", mask.cpu().numpy())
-        self.draw(member, "pruning", draw_pruning, member, control=self.settings.control)
+        self.draw(member, "pruning", draw_pruning, values, control=self.settings.control)
 
     @property
     def _measures_end(self) -> bool:

@@ -138,22 +138,17 @@ class OneOf(Kind):
 
 
 @dataclass(frozen=True)
-class WordOr(Kind):
-    """One word, or what another kind allows."""
+class OneOfOr(OneOf):
+    """One of some words, or what another kind allows."""
 
-    word: str = ""
     other: Kind = field(default_factory=Whole)
 
     @property
     def words(self) -> str:  # noqa: D102
-        return f"{self.word} or {self.other.words}"
-
-    @property
-    def names(self) -> Sequence[str]:  # noqa: D102
-        return [self.word]
+        return f"{', '.join(self.names)} or {self.other.words}"
 
     def schema(self) -> CoreSchema:  # noqa: D102
-        return core_schema.union_schema([core_schema.literal_schema([self.word]), self.other.schema()])
+        return core_schema.union_schema([super().schema(), self.other.schema()])
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlexp.files import write_atomically
+from dlexp.records.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

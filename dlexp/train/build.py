@@ -16,7 +16,8 @@ from dlexp.config.objects import locate, make
 from dlexp.data.batches import BatchOrder
 from dlexp.data.datamodule import SyntheticDataModule
 from dlexp.data.generators.fixed import does_draw_both_sets
-from dlexp.losses import CLASSIFICATION, LOSSES
+from dlexp.losses import CLASSIFICATION
+from dlexp.losses import find as find_loss
 from dlexp.models.budget import widths_for_budget
 from dlexp.seeding import GlobalRandomState
 from dlexp.train.hooks import is_measure, reason_for_own_trainer
@@ -180,8 +181,14 @@ def find_build_problems(config: Mapping[str, Any]) -> list[str]:
 
 def try_network(config: Mapping[str, Any]) -> None:
     """Make a job's network and its loss on two rows; raises ``ConfigError`` if they do not go together."""
-    data, loss = config["data"], LOSSES[config["training"]["loss"]]
+    data = config["data"]
     target = config["model"]["_target_"]
+    loss = find_loss(config["training"]["loss"])
+    if data["task"] not in loss.tasks:
+        raise ConfigError(
+            f"training.loss={config['training']['loss']} is not allowed: it must be a loss with "
+            f"data.task={data['task']}."
+        )
     try:
         network = make_network(network_settings(config))
     except Exception as error:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from dlexp.config.identity import identity
+from dlexp.config.obsolete import reason_to_train_anew
 from dlexp.config.schema import Config
 from dlexp.records.log import JobLog, info_logged
 from dlexp.records.run import Run, read_result
@@ -89,11 +90,14 @@ def run_tasks(
 
 
 def finished_result(config: Mapping[str, Any], folder: Path) -> Run | None:
-    """Return the stored result of a job that need not be run again, None if it is to be run."""
+    """Return the stored result of a job that need not be run again, None if it is to be run.
+
+    A result of an earlier version that may be wrong is none.
+    """
     stored = read_result(folder)
-    if stored is None or config["rerun"]:
+    if stored is None or config["rerun"] or not stored.is_finished or stored.identity != identity(config):
         return None
-    return stored if stored.is_finished and stored.identity == identity(config) else None
+    return None if reason_to_train_anew(config, stored.versions) else stored
 
 
 class _Job:
@@ -116,6 +120,11 @@ class _Job:
             commit=commit,
             clean=clean,
         )
+        stored = read_result(task.folder)
+        reason = reason_to_train_anew(task.config, stored.versions) if stored else None
+        if stored is not None and reason is not None:
+            with self.log.active():
+                log.info("trained anew: in version %s %s", stored.versions.get("dlexp"), reason)
         _clear(task.folder)
         for path, text in task.files.items():
             target = task.folder / path
@@ -176,6 +185,8 @@ class _Job:
                 self.fail(member.error, member)
                 return
             self.run.device = _device_name(member)
+            if member.stack_difference is not None:
+                self.run.extra["stack_difference"] = member.stack_difference
             self.run.status = "diverged" if member.outcome == "diverged" else "done"
             if self.run.status == "diverged":
                 self.run.error = f"the training loss was no longer finite at step {member.step}"
@@ -248,10 +259,14 @@ def _train(jobs: Sequence[_Job], engine: str | None, report: "Report | None") ->
             log.warning("an ensemble of %d networks failed: %s", len(by_member), error)
             again = left
     for job in again:  # by the definition of training, one by one
-        with job.log.active():
-            log.warning("trained by itself: trained together with others it failed or differed")
-        _train([_Job(job.index, job.task)], "loop", report)
-        job.run = read_result(job.task.folder) or job.run
+        alone = _Job(job.index, job.task)
+        difference = next((str(m.error) for m, j in by_member.items() if j is job and m.error), None)
+        if difference is not None:
+            alone.run.extra["stack_difference"] = difference
+        with alone.log.active():
+            log.warning("trained by itself: %s", difference or "trained together with others it failed")
+        _train([alone], "loop", report)
+        job.run = alone.run
 
 
 def _finished(task: Task) -> Run | None:

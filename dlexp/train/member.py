@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dlexp.data.batches import BatchOrder
 from dlexp.data.datamodule import Tensors, tensors_of
-from dlexp.losses import LOSSES
+from dlexp.losses import find as find_loss
 from dlexp.records.recorder import Recorder
 from dlexp.seeding import GlobalRandomState, make_generator
 from dlexp.train.batches import Batches
@@ -52,7 +52,7 @@ class Member(LightningModule):
 
     Args:
         network: settings for :func:`make_network`, or a network.
-        loss: a key of ``LOSSES``.
+        loss: a key of ``LOSSES``, or the path of a loss.
         optimizer: the fields of :class:`OptimizerSettings`, and ``schedule``.
         total_steps: where the learning-rate schedule ends, unless ``schedule`` is given.
         data: the data module; None for the Trainer's.
@@ -70,6 +70,7 @@ class Member(LightningModule):
         masks: by parameter name; what is masked is exactly 0 after every step.
         outcome: ``running``, then ``completed``, ``converged``, ``diverged`` or ``failed``.
         remarks: of the ensemble, for the job's log; ``log_context`` leads there while callbacks run.
+        stack_difference: in which number a stack would have trained it otherwise, if one would.
 
     >>> member = Member(nn.Linear(2, 1), loss="mse", optimizer={"name": "sgd", "lr": 0.1})
     >>> member.loss.label
@@ -100,7 +101,7 @@ class Member(LightningModule):
         else:
             self.hparams["network"] = dict(network)
             self.network = make_network(network)
-        self.loss = LOSSES[loss]
+        self.loss = find_loss(loss)
         self.optimizer_settings = OptimizerSettings.of(optimizer)
         self.schedule = schedule or Schedule(optimizer.get("schedule") or "constant", max(total_steps, 1))
         self.data, self.order = data, order
@@ -115,6 +116,7 @@ class Member(LightningModule):
         self.outcome = "running"
         self.error: Exception | None = None
         self.remarks: list[str] = []
+        self.stack_difference: str | None = None
         self.companions: list[Companion] = []
 
     def __getstate__(self) -> dict[str, Any]:

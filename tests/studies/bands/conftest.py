@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from dlexp.studies.claims import Finding
-from dlexp.studies.results import read
+
+from dlexp.report.results import read
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 

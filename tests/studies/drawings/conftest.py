@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy
 import pytest
+from dlexp.studies.runs import Run
 
 from dlexp.studies.drawings import parse_figures
 from dlexp.studies.drawings.data import StudyRuns
 from dlexp.studies.drawings.writing import draw
-from dlexp.studies.runs import Run
 from dlexp.studies.style import look
 
 

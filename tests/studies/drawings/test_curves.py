@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy
 import pytest
+from dlexp.studies.runs import Run
 from scipy.stats import t as student
 
-from dlexp.studies.runs import Run
 from dlexp.studies.style import COLOURS
 
 MakeRun = Callable[..., Run]

@@ -3,7 +3,6 @@ from typing import Any
 
 import numpy
 import pytest
-
 from dlexp.studies.runs import Run
 
 MakeRun = Callable[..., Run]

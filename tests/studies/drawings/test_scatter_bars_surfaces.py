@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy
 import pytest
-from scipy.stats import t as student
-
 from dlexp.studies.runs import Run
+from scipy.stats import t as student
 
 MakeRun = Callable[..., Run]
 FigureOf = Callable[..., Any]

@@ -1,11 +1,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from dlexp.studies.runs import Run
 from matplotlib.image import imread
 
 from dlexp.studies.drawings import parse_figures, write_drawings
 from dlexp.studies.drawings.layout import wrapped
-from dlexp.studies.runs import Run
 
 HEAD = {"title": "Loss", "caption": "Loss."}
 
