@@ -21,6 +21,7 @@ from dlexp.measures.connectivity import (
     path_losses,
 )
 from dlexp.plots.runs.barrier import draw_barrier
+from dlexp.records.checkpoint import load_network
 from dlexp.seeding import derive_seed
 from dlexp.train.member import Member, redrawn
 
@@ -88,7 +89,7 @@ class Barrier(MeasureCallback):
         else:
             self._partner = copy.deepcopy(member.network)
             if self.settings.checkpoint is not None:
-                load_checkpoint(self._partner, self.settings.checkpoint)
+                load_network(self._partner, self.settings.checkpoint)
 
     def try_on(self, trial: Member) -> None:
         """Begin, match the network with itself if units are to be matched, and follow a short path."""
@@ -180,16 +181,3 @@ class Barrier(MeasureCallback):
 
     def _seed(self, of: str, given: int | None) -> int:
         return derive_seed(f"callbacks/barrier/{of}", self.settings.seed) if given is None else given
-
-
-def load_checkpoint(network: nn.Module, path: str) -> None:
-    """Load the weights of a run's ``last.ckpt`` into a network of the same architecture.
-
-    Raises ``ValueError`` for a file that is no such checkpoint, or of another architecture.
-    """
-    try:
-        stored = torch.load(path, map_location="cpu")["state_dict"]
-        network.load_state_dict({name.removeprefix("network."): value for name, value in stored.items()})
-    except Exception as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise ValueError(f"checkpoint={path} does not hold such a network: {reason}") from None

@@ -6,7 +6,7 @@ from typing import Any
 from pytorch_lightning import Trainer
 from torch import nn
 
-from dlexp.callbacks.base import ConfiguredCallback
+from dlexp.callbacks.configured import ConfiguredCallback
 from dlexp.config.least_squares import (
     ClosedFormRiskSettings,
     IsotropicRiskSettings,

@@ -1,5 +1,8 @@
 """Where gradient descent becomes unstable, for the optimizer that a network is trained with."""
 
+import math
+from typing import Any
+
 from dlexp.measures.sharpness import relative_to_edge
 from dlexp.train.member import Member
 from dlexp.train.optimizers import learning_rate_factors
@@ -50,6 +53,21 @@ def edge_metrics(member: Member, lambda_max: float, late_measurements: int) -> d
     late = [*member.recorder.series(RELATIVE)[1], relative][-late_measurements:]
     has_mean = len(late) == late_measurements
     return {RELATIVE: relative} | ({f"{RELATIVE}_late_mean": sum(late) / len(late)} if has_mean else {})
+
+
+def eigenvalue_lines(member: Member) -> dict[str, Any]:
+    """Return what :func:`~dlexp.plots.runs.hessian.draw_lambda_max` draws, of what a member has recorded."""
+    steps, largest = member.recorder.series("hessian/lambda_max")
+    _, smallest = member.recorder.series("hessian/lambda_min")
+    has_edge = reason_without_edge(member) is None
+    return {
+        "steps": steps,
+        "lambda_max": largest,
+        "lambda_min": smallest or [math.nan] * len(steps),
+        "edge": [edge_of_stability(member, step) if has_edge else math.nan for step in steps],
+        "loss": member.recorder.series("train/loss"),
+        "loss_label": member.loss.label,
+    }
 
 
 def _learning_rate(member: Member, step: int) -> float:

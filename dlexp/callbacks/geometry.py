@@ -2,27 +2,16 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dlexp.callbacks.base import MeasureCallback
+from dlexp.callbacks.layer_measures import cka_between_layers, hidden_layers, layer_measure
 from dlexp.config.callbacks import GEOMETRY_MEASURES, GeometrySettings
-from dlexp.measures.geometry import (
-    cka_matrix,
-    classification_probe,
-    fisher_ratio,
-    layer_features,
-    linear_cka,
-    nonlinear_modules,
-    participation_ratio,
-    principal_component_dimension,
-    regression_probe,
-    two_nn_dimension,
-)
+from dlexp.measures.geometry import layer_features
 from dlexp.plots.runs.geometry import draw_geometry
 from dlexp.train.member import Member
 
@@ -77,7 +66,7 @@ class Geometry(MeasureCallback):
         metrics: dict[str, float] = {}
         for measure in self._measures:
             values = [
-                self._value(measure, *features, y_train, y_test)
+                layer_measure(measure, *features, y_train, y_test, self.settings)
                 for features in zip(train, test, self._initial_features, strict=True)
             ]
             undefined = [layer for layer, value in enumerate(values) if math.isnan(value)]
@@ -102,8 +91,8 @@ class Geometry(MeasureCallback):
         cka_layers = {}
         if "cka" in self._measures:
             final_features = self._features(member, "test")
-            cka_layers[0] = _cka_between_layers(self._initial_features)
-            cka_layers[member.step] = _cka_between_layers(final_features)
+            cka_layers[0] = cka_between_layers(self._initial_features)
+            cka_layers[member.step] = cka_between_layers(final_features)
             recorder.record_array("geometry/cka_layers_initial", cka_layers[0])
             recorder.record_array("geometry/cka_layers", cka_layers[member.step])
         labels = {
@@ -119,57 +108,3 @@ class Geometry(MeasureCallback):
         x = self._rows(getattr(member.tensors, f"x_{split}"))
         names = hidden_layers(member.network) if self.settings.layers is None else self.settings.layers
         return [x.flatten(1), *layer_features(member.network, x, layers=names).values()]
-
-    def _value(
-        self, measure: str, train: Tensor, test: Tensor, initial: Tensor, y_train: Tensor, y_test: Tensor
-    ) -> float:
-        """Return one measure of one layer, NaN where it is not defined."""
-        if not all(bool(torch.isfinite(features).all()) for features in (train, test, initial)):
-            return math.nan
-        match measure:
-            case "probe_error":
-                return self._probe_error(train, test, y_train, y_test)
-            case "pca_dimension":
-                return principal_component_dimension(test, threshold=self.settings.pca_threshold)
-            case "participation_ratio":
-                return participation_ratio(test)
-            case "twonn_dimension":
-                return two_nn_dimension(test)
-            case "class_separation":
-                return fisher_ratio(test, y_test) if _holds_classes(y_test) else math.nan
-            case _:
-                return linear_cka(test, initial)
-
-    def _probe_error(self, train: Tensor, test: Tensor, y_train: Tensor, y_test: Tensor) -> float:
-        if not self._has_classes:
-            return regression_probe(
-                train, y_train, test, y_test, regularization=self.settings.probe_regularization
-            ).test_error
-        if not _holds_classes(y_train):
-            return math.nan
-        probe = classification_probe(
-            train, y_train, test, y_test, regularization=self.settings.probe_regularization
-        )
-        if not probe.converged:
-            log.info("a linear probe reached its limit of iterations: its error is that of the last one")
-        return probe.test_error
-
-
-def hidden_layers(network: nn.Module) -> list[str]:
-    """Return the names of the modules without parameters and buffers: the activations, in order.
-
-    A frozen linear layer keeps its weights in a buffer and is none of them.
-    """
-    modules = dict(network.named_modules())
-    return [name for name in nonlinear_modules(network) if next(modules[name].buffers(), None) is None]
-
-
-def _holds_classes(labels: Tensor) -> bool:
-    return len(labels.unique()) > 1
-
-
-def _cka_between_layers(features: Sequence[Tensor]) -> FloatArray:
-    # Layers that are not finite count as constant: the CKA of both is NaN.
-    finite = [x if bool(torch.isfinite(x).all()) else torch.zeros_like(x) for x in features]
-    array: FloatArray = cka_matrix({str(layer): x for layer, x in enumerate(finite)}).numpy()
-    return array

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.edge import edge_metrics, edge_of_stability, reason_without_edge
+from dlexp.callbacks.edge import edge_metrics, eigenvalue_lines, reason_without_edge
 from dlexp.config.callbacks import HessianSettings
 from dlexp.measures.functional import parameter_vector
 from dlexp.measures.hessian import (
@@ -94,7 +94,9 @@ class Hessian(MeasureCallback):
 
     def finish(self, member: Member) -> None:
         """Keep the spectrum, or its density, and draw it."""
-        self._draw_eigenvalues(member)
+        lines = eigenvalue_lines(member)
+        if lines["steps"]:
+            self.draw(member, "hessian/lambda_max", draw_lambda_max, **lines)
         size, step, record = len(parameter_vector(member.network)), member.step, member.recorder.record_array
         try:
             if self._is_dense(member):
@@ -114,21 +116,6 @@ class Hessian(MeasureCallback):
                 self.draw(member, "hessian/spectrum", draw_spectral_density, density, size=size, step=step)
         except LinAlgError:
             log.warning("the Hessian is not finite at step %d: there is no spectrum", step)
-
-    def _draw_eigenvalues(self, member: Member) -> None:
-        steps, largest = member.recorder.series("hessian/lambda_max")
-        _, smallest = member.recorder.series("hessian/lambda_min")
-        has_edge = reason_without_edge(member) is None
-        lines = {
-            "lambda_max": largest,
-            "lambda_min": smallest or [math.nan] * len(steps),
-            "edge": [edge_of_stability(member, step) if has_edge else math.nan for step in steps],
-        }
-        loss, label = member.recorder.series("train/loss"), member.loss.label
-        if steps:
-            self.draw(
-                member, "hessian/lambda_max", draw_lambda_max, steps, **lines, loss=loss, loss_label=label
-            )
 
     def _is_dense(self, member: Member) -> bool:
         return len(parameter_vector(member.network)) <= self.settings.dense_up_to

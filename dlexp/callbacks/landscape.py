@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.callbacks.base import MeasureCallback
+from dlexp.callbacks.trajectory import Trajectory
 from dlexp.config.callbacks import LandscapeSettings
 from dlexp.measures.functional import Loss, parameter_vector
 from dlexp.measures.landscape import (
@@ -18,10 +19,8 @@ from dlexp.measures.landscape import (
     loss_plane,
     negative_second_difference_share,
     random_direction,
-    random_walk_explained_variance,
     rescale_first_layer,
     rescaling_change,
-    trajectory_components,
 )
 from dlexp.plots.runs.landscape import Surface, draw_contours, draw_lines, draw_surfaces
 from dlexp.train.member import Member
@@ -121,7 +120,7 @@ class Landscape(MeasureCallback):
         step, record, chosen = member.step, member.recorder.record_array, self.settings
         trajectory, axes = None, RANDOM_AXES
         if chosen.directions == "trajectory":
-            trajectory, axes = self._follow_trajectory(member)
+            trajectory, axes = self._draw_trajectory(member)
         elif chosen.at_end and step not in self._surfaces:
             network = self._subject(member)
             directions = self._directions(network)[:2]
@@ -178,33 +177,18 @@ class Landscape(MeasureCallback):
             for name, normalize in (("raw", "none"), ("filter", "filter"))
         }
 
-    def _follow_trajectory(self, member: Member) -> "tuple[np.ndarray | None, tuple[str, str]]":
-        """Keep the plane through the trained network and the trajectory in it; return it and the axes' names.
-
-        The directions are those of the usual, centred components, so that their shares of the variance can be
-        compared with a random walk's.
-        """
-        vectors = torch.stack(self._trajectory).cpu().double()
-        null = random_walk_explained_variance(2, steps=max(len(vectors), 3))
-        shares, found = torch.full((2,), math.nan), None
-        if len(vectors) < 3 or vectors.shape[1] < 2 or bool((vectors == vectors[0]).all()):
+    def _draw_trajectory(self, member: Member) -> "tuple[np.ndarray | None, tuple[str, str]]":
+        """Keep the plane that the trajectory lies in; return the trajectory in it and the axes' names."""
+        found = Trajectory.of(self._trajectory)
+        member.record(found.metrics)
+        if found.coordinates is None:
             log.warning("callback landscape: no plane: the trajectory has no two principal components")
-        else:
-            components = trajectory_components(vectors)
-            shares = components.explained_variance
-            coordinates = (vectors - vectors[-1]) @ components.directions.T
-            extent = MARGIN * self.settings.extent * float(coordinates.abs().max())
-            directions = components.directions.to(parameter_vector(member.network))
-            self._surfaces[member.step] = self._surface(member, member.network, directions, extent)
-            found = coordinates.numpy()
-            member.recorder.record_array("landscape/trajectory", found)
-        for name, values in (("explained_variance", shares), ("random_walk_variance", null)):
-            member.record({f"landscape/{name}_{k + 1}": float(value) for k, value in enumerate(values)})
-        first, second = (
-            f"component {k + 1}: {100 * shares[k]:.0f} % of the variance\n(random walk {100 * null[k]:.0f} %)"
-            for k in range(2)
-        )
-        return found, (first, second)
+            return None, found.labels
+        extent = MARGIN * self.settings.extent * float(np.abs(found.coordinates).max())
+        directions = found.directions.to(parameter_vector(member.network))
+        self._surfaces[member.step] = self._surface(member, member.network, directions, extent)
+        member.recorder.record_array("landscape/trajectory", found.coordinates)
+        return found.coordinates, found.labels
 
 
 def _loss(member: Member) -> tuple[Loss, Tensor, Tensor]:

@@ -6,7 +6,7 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor, nn
 
-from dlexp.callbacks.base import ConfiguredCallback
+from dlexp.callbacks.configured import ConfiguredCallback
 from dlexp.config.least_squares import LeastSquaresSettings
 from dlexp.measures.functional import parameter_vector
 from dlexp.measures.risk import ridge_solution

@@ -1,6 +1,5 @@
 """How far the neural tangent kernel moves while a network trains, and what its linearisation predicts."""
 
-import math
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -12,14 +11,7 @@ from dlexp.callbacks.infinite_width import infinite_kernel, reason_without_limit
 from dlexp.callbacks.linearization import Linearization, reason_without_closed_form
 from dlexp.config.callbacks import NTKSettings
 from dlexp.measures.functional import parameter_vector
-from dlexp.measures.ntk import (
-    condition_number,
-    empirical_ntk,
-    kernel_drift,
-    lambda_max,
-    relative_distance,
-    target_alignment,
-)
+from dlexp.measures.ntk import empirical_ntk, kernel_statistics, mean_kernel, relative_distance
 from dlexp.plots.runs.ntk import draw_drift, draw_linearization
 from dlexp.train.member import Member
 
@@ -92,8 +84,9 @@ class NTK(MeasureCallback):
         """Return the metrics."""
         kernel, targets = self._present_kernel(member), self._targets(member)
         weights = parameter_vector(member.network)
+        statistics = kernel_statistics(kernel, self._initial_kernel, targets)
         metrics = {
-            **kernel_metrics(kernel, self._initial_kernel, targets),
+            **{f"ntk/{name}": value for name, value in statistics.items()},
             "ntk/parameter_drift": relative_distance(weights, self._initial_weights),
         }
         if self._linearization is not None:
@@ -105,7 +98,7 @@ class NTK(MeasureCallback):
     def finish(self, member: Member) -> None:
         """Keep the kernels before and after and the last predictions, and draw both."""
         record, kernel = member.recorder.record_array, self._present_kernel(member)
-        before, after = (_mean_kernel(k).cpu() for k in (self._initial_kernel, kernel))
+        before, after = (mean_kernel(k).cpu() for k in (self._initial_kernel, kernel))
         record("ntk/kernel_start", before)
         record("ntk/kernel_end", after)
         order = _by_target(self._targets(member)).cpu()
@@ -147,22 +140,6 @@ class NTK(MeasureCallback):
         if self._kernel[0] != member.step:
             self._kernel = member.step, empirical_ntk(member.network, self._inputs(member))
         return self._kernel[1]
-
-
-def kernel_metrics(kernel: Tensor, initial_kernel: Tensor, targets: Tensor) -> dict[str, float]:
-    """Return drift, alignment, lambda_max and condition of a kernel; NaN where one is not defined."""
-    is_finite = bool(kernel.isfinite().all())
-    has_alignment = is_finite and bool(kernel.any()) and bool(targets.any())
-    return {
-        "ntk/drift": kernel_drift(kernel, initial_kernel) if bool(initial_kernel.any()) else math.nan,
-        "ntk/alignment": target_alignment(kernel, targets) if has_alignment else math.nan,
-        "ntk/lambda_max": lambda_max(kernel) if is_finite else math.nan,
-        "ntk/condition": condition_number(kernel) if is_finite else math.nan,
-    }
-
-
-def _mean_kernel(kernel: Tensor) -> Tensor:
-    return kernel if kernel.ndim == 2 else kernel.diagonal(dim1=2, dim2=3).mean(dim=-1)
 
 
 def _by_target(targets: Tensor) -> Tensor:

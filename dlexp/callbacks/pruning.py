@@ -9,19 +9,16 @@ from pytorch_lightning import Trainer
 from torch import Tensor, nn
 
 from dlexp.callbacks.base import MeasureCallback
+from dlexp.callbacks.pruning_controls import controlled
 from dlexp.config.callbacks import PruningSettings
-from dlexp.measures.functional import trainable_parameters
 from dlexp.measures.pruning import (
     Masks,
     dense_masks,
     density,
     magnitude_masks,
-    random_masks,
-    random_signs,
 )
 from dlexp.plots.runs.pruning import draw_pruning
-from dlexp.seeding import derive_seed
-from dlexp.train.member import Companion, Member, redrawn
+from dlexp.train.member import Companion, Member
 from dlexp.train.plan import Plan, Schedule
 
 log = logging.getLogger(__name__)
@@ -152,18 +149,9 @@ class Pruning(MeasureCallback):
             if self._ticket is None:
                 self._ticket = member.take_along(copy.deepcopy(member.network), order_seed=None)
             self._ticket.restart(self._rewind_weights, self._masks)
-        weights, masks = self._rewind_weights, self._masks
-        match how.control:
-            case "random":
-                masks = random_masks(self._masks, generator=self._generator)
-            case "reinitialize":
-                cycle = self._ends.index(member.step) + 1
-                seed = derive_seed(f"callbacks/pruning/reinitialize/{cycle}", how.seed)
-                drawn = trainable_parameters(redrawn(member, seed))
-                weights = {name: drawn.get(name, value) for name, value in weights.items()}
-            case "random_signs":
-                weights = random_signs(weights, self._masks, generator=self._generator)
-        member.restart(weights, masks)
+        cycle = self._ends.index(member.step) + 1
+        start = self._rewind_weights, self._masks
+        member.restart(*controlled(how, member, *start, cycle=cycle, generator=self._generator))
 
     def _needs_ticket(self) -> bool:
         """Whether the control's masks depend on how the ticket trains."""

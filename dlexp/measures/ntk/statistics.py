@@ -105,6 +105,34 @@ def condition_number(kernel: Tensor) -> float:
     return largest / smallest
 
 
+def kernel_statistics(kernel: Tensor, initial_kernel: Tensor, targets: Tensor) -> dict[str, float]:
+    """Return ``drift``, ``alignment``, ``lambda_max`` and ``condition``; NaN where one is not defined.
+
+    Shapes: both kernels (N, N) or (N, N, K, K), targets (N, K).
+
+    >>> kernel = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+    >>> kernel_statistics(kernel, torch.zeros(2, 2), torch.tensor([[1.0], [0.0]]))["condition"]
+    2.0
+    """
+    is_finite = bool(kernel.isfinite().all())
+    has_alignment = is_finite and bool(kernel.any()) and bool(targets.any())
+    return {
+        "drift": kernel_drift(kernel, initial_kernel) if bool(initial_kernel.any()) else math.nan,
+        "alignment": target_alignment(kernel, targets) if has_alignment else math.nan,
+        "lambda_max": lambda_max(kernel) if is_finite else math.nan,
+        "condition": condition_number(kernel) if is_finite else math.nan,
+    }
+
+
+def mean_kernel(kernel: Tensor) -> Tensor:
+    """Return a kernel (N1, N2) as it is, of (N1, N2, K, K) the mean over the outputs' own kernels.
+
+    >>> mean_kernel(torch.eye(2).expand(3, 3, 2, 2)).shape
+    torch.Size([3, 3])
+    """
+    return kernel if kernel.ndim == 2 else kernel.diagonal(dim1=2, dim2=3).mean(dim=-1)
+
+
 def _square_matrix(kernel: Tensor) -> Tensor:
     matrix = kernel_matrix(kernel).double()
     if matrix.shape[0] != matrix.shape[1] or len(matrix) == 0:
