@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from dlexp.measures.landscape import random_direction
+from dlexp.records.recorder import Recorder
 from dlexp.seeding import make_generator
-from dlexp.training.build import build, find_build_problems, make_datamodule, make_network, network_settings
-from dlexp.training.recorder import Recorder
+from dlexp.train.build import build, make_datamodule, make_network, network_settings
 
 DATA = [
     "data=sine_sum",
@@ -247,19 +247,3 @@ BAD = [
     (["directions=trajectory"], "directions=trajectory with 2 measurements is not allowed"),
     (["every_n_steps=0"], "every_n_steps=0 is not allowed"),
 ]
-
-
-@pytest.mark.parametrize(("settings", "sentence"), BAD, ids=str)
-def test_bad_settings_are_refused_before_anything_runs(settings, sentence, compose_plain):
-    overrides = [f"callbacks.landscape.{setting}" for setting in settings]
-    (problem,) = find_build_problems(compose_plain("callbacks=[landscape]", *overrides))
-    assert problem.startswith("callbacks.landscape")
-    assert sentence in problem
-
-
-@pytest.mark.parametrize("setting", ["balance=true", "rescaling=10.0"])
-def test_units_that_cannot_be_rescaled_are_refused_before_the_first_step(setting, run):
-    result, folder = run(*SMALL, f"callbacks.landscape.{setting}", "model.activation=tanh")
-    assert result.status == "failed"
-    assert f"callbacks.landscape.{setting}" in result.error
-    assert max(series(folder, "train/loss")) == 0
