@@ -80,7 +80,7 @@ class Hessian(MeasureCallback):
 
     def try_on(self, trial: Member) -> None:
         """Differentiate the loss twice."""
-        hvp(*self._loss(trial), v=parameter_vector(trial.network))
+        hvp(*self._loss(trial), parameter_vector(trial.network))
 
     def measure(self, member: Member) -> Mapping[str, float]:
         """Return the metrics."""
