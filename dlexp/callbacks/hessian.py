@@ -80,7 +80,8 @@ class Hessian(MeasureCallback):
 
     def try_on(self, trial: Member) -> None:
         """Differentiate the loss twice."""
-        hvp(*self._loss(trial), parameter_vector(trial.network))
+        model, loss, x, y = self._loss(trial)
+        hvp(model, loss, x, y, parameter_vector(trial.network))
 
     def measure(self, member: Member) -> Mapping[str, float]:
         """Return the metrics."""
