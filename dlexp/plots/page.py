@@ -182,15 +182,29 @@ def _shared_legend(figure: "Figure", handles: dict[str, Any]) -> "Legend | None"
     return found
 
 
+def _is_mathematics(text: str) -> bool:
+    """Return whether what a text has between two $ is mathematics that matplotlib can set."""
+    if text.count("$") < 2:
+        return False
+    from matplotlib.mathtext import MathTextParser
+
+    try:
+        MathTextParser("path").parse(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _write(figure: "Figure", title: str, notes: Sequence[str]) -> tuple[Any, Any]:
     width = float(figure.get_size_inches()[0])
     # Lines break between sentences only, as far as these fit.
     below = " ".join(note.replace(" ", "\u00a0") for note in dict.fromkeys(notes))
     style: dict[str, Any] = {"fontsize": SMALL, "color": "#444444", "va": "bottom", "ha": "left"}
-    return (
-        figure.text(0, 0, wrapped(title, int(width * 12.5)), fontsize=11, va="top", ha="left"),
-        figure.text(0, 0, wrapped(below, int(width * 15.5)), **style),
-    )
+    head = figure.text(0, 0, wrapped(title, int(width * 12.5)), fontsize=11, va="top", ha="left")
+    foot = figure.text(0, 0, wrapped(below, int(width * 15.5)), **style)
+    for text in (head, foot):
+        text.set_parse_math(_is_mathematics(text.get_text()))
+    return head, foot
 
 
 def _stack(figure: "Figure", texts: tuple[Any, Any], above: "Legend | None", height: float) -> None:

@@ -12,7 +12,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from dlexp.callbacks.figures.geometry import draw_geometry
 from dlexp.callbacks.geometry import MEASURES, Geometry, hidden_layers
 from dlexp.measures.geometry import (
     cka_matrix,
@@ -134,27 +133,6 @@ def test_arrays_hold_the_values_over_time_and_the_cka_between_layers(run):
         expected = cka_matrix({str(k): f for k, f in enumerate(features_of_mlp(network, x))})
         assert arrays[f"geometry/{name}"] == pytest.approx(expected.numpy(), rel=1e-9)
     assert (folder / "figures" / "geometry.png").stat().st_size > 10_000
-
-
-def test_the_figure_shows_the_first_and_the_last_step_and_the_heat_maps():
-    generator = np.random.default_rng(0)
-    values = {measure: generator.random((3, 4)) for measure in MEASURES}
-    values["twonn_dimension"][:] = np.nan
-    heat_maps = {0: generator.random((4, 4)), 80: generator.random((4, 4))}
-    figure = draw_geometry([0, 40, 80], values, heat_maps, labels={"probe_error": "error rate"})
-    panels = figure.axes[:8]
-    for axes, array in zip(panels, values.values(), strict=False):
-        first, last = axes.lines
-        assert np.array_equal(first.get_ydata(), array[0], equal_nan=True)
-        assert np.array_equal(last.get_ydata(), array[2], equal_nan=True)
-        assert (first.get_label(), last.get_label()) == ("step 0", "step 80")
-        assert axes.get_title()
-        assert axes.get_ylabel()
-        assert "layer" in axes.get_xlabel()
-    assert panels[0].get_ylabel() == "error rate"
-    assert "not defined" in [text.get_text() for text in panels[3].texts]
-    for axes, matrix in zip(panels[6:], heat_maps.values(), strict=True):
-        assert np.array_equal(axes.images[0].get_array(), matrix)
 
 
 @pytest.mark.usefixtures("without_figure")
