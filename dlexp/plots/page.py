@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.legend import Legend
 
-_HEIGHTS = {1: 3.5, 2: 2.8}  # inches of a row of panels by how many it has
+_ALONE, _BESIDE, _ROW = 3.5, 2.8, 2.6  # inches: of one panel, of rows of two, of other rows
 _MARGIN, _GAP = 0.1, 0.06
 _LETTER = 0.075  # inches of a letter of an axis' name, about
 
@@ -49,7 +49,8 @@ def new_page(
     n = panels if isinstance(panels, int) else panels[0] * panels[1]
     columns = min(n, 2) if isinstance(panels, int) else panels[1]
     rows = -(-n // columns)
-    width, height = size or (WIDTH, _HEIGHTS.get(columns, 2.6) * rows)
+    row = _ALONE if n == 1 else _BESIDE if columns == 2 else _ROW
+    width, height = size or (WIDTH, row * rows)
     figure: Figure = Figure(figsize=(width, height))
     return figure, [figure.add_subplot(rows, columns, i + 1) for i in range(n)]
 
