@@ -41,8 +41,8 @@ test-all: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "slow or not slow"
 
 lint: $(INSTALLED)
-	$(BIN)/ruff check dlexp scripts tests
-	$(BIN)/ruff format --check dlexp scripts tests
+	$(BIN)/ruff check dlexp benchmarks scripts tests
+	$(BIN)/ruff format --check dlexp benchmarks scripts tests
 	$(BIN)/mypy
 
 # Without their dependencies: both ask for torchvision, which exists for CUDA builds of torch only.
@@ -55,11 +55,11 @@ mutants: $(INSTALLED)
 	$(BIN)/python tests/mutants/session.py
 
 bench: $(INSTALLED)
-	$(BIN)/python scripts/bench.py
+	$(BIN)/python -m benchmarks
 
 format: $(INSTALLED)
-	$(BIN)/ruff check --fix dlexp scripts tests
-	$(BIN)/ruff format dlexp scripts tests
+	$(BIN)/ruff check --fix dlexp benchmarks scripts tests
+	$(BIN)/ruff format dlexp benchmarks scripts tests
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version); the first time takes two minutes or so."

@@ -96,3 +96,13 @@ def listed(names: Iterable[Any]) -> str:
     """
     *first, last = map(str, names)
     return f"{', '.join(first)} or {last}" if first else last
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says, in one line without the full stop, or its name if it says nothing.
+
+    >>> first_line(ValueError("no rows.\\nThere must be some.")), first_line(KeyError())
+    ('no rows', 'KeyError')
+    """
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].rstrip(".")

@@ -12,7 +12,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from dlexp.callbacks.figures.geometry import draw_geometry
 from dlexp.callbacks.geometry import MEASURES, Geometry, hidden_layers
 from dlexp.measures.geometry import (
     cka_matrix,
@@ -23,14 +22,11 @@ from dlexp.measures.geometry import (
     two_nn_dimension,
 )
 from dlexp.models.random_features import RandomFeatures
-from dlexp.training.build import (
-    build,
-    find_build_problems,
+from dlexp.train.build import (
     make_datamodule,
     make_network,
     network_settings,
 )
-from dlexp.training.recorder import Recorder
 
 CLASSES = [
     "callbacks=[geometry]",
@@ -136,39 +132,6 @@ def test_arrays_hold_the_values_over_time_and_the_cka_between_layers(run):
     assert (folder / "figures" / "geometry.png").stat().st_size > 10_000
 
 
-def test_the_figure_shows_the_first_and_the_last_step_and_the_heat_maps():
-    generator = np.random.default_rng(0)
-    values = {measure: generator.random((3, 4)) for measure in MEASURES}
-    values["twonn_dimension"][:] = np.nan
-    heat_maps = {0: generator.random((4, 4)), 80: generator.random((4, 4))}
-    figure = draw_geometry([0, 40, 80], values, heat_maps, labels={"probe_error": "error rate"})
-    panels = figure.axes[:8]
-    for axes, array in zip(panels, values.values(), strict=False):
-        first, last = axes.lines
-        assert np.array_equal(first.get_ydata(), array[0], equal_nan=True)
-        assert np.array_equal(last.get_ydata(), array[2], equal_nan=True)
-        assert (first.get_label(), last.get_label()) == ("step 0", "step 80")
-        assert axes.get_title()
-        assert axes.get_ylabel()
-        assert "layer" in axes.get_xlabel()
-    assert panels[0].get_ylabel() == "error rate"
-    assert "not defined" in [text.get_text() for text in panels[3].texts]
-    for axes, matrix in zip(panels[6:], heat_maps.values(), strict=True):
-        assert np.array_equal(axes.images[0].get_array(), matrix)
-
-
-@pytest.mark.usefixtures("without_figure")
-def test_training_is_bitwise_the_same_with_it(run):
-    settings = [*CLASSES, "optimizer=adam", "data.batch_size=16", "training.log_points.spacing=linear"]
-    with_it, folder = run(*settings, "callbacks.geometry.every_n_steps=4")
-    without, plain = run(*settings[1:], "callbacks=none")
-    one, two = (torch.load(f / "checkpoints" / "last.ckpt")["state_dict"] for f in (folder, plain))
-    assert one.keys() == two.keys()
-    assert all(torch.equal(one[name], two[name]) for name in one)
-    assert all(with_it.metrics[name] == value for name, value in without.metrics.items())
-    assert series(folder, "train/loss") == series(plain, "train/loss")
-
-
 class Watched(Geometry):
     """Compares what a measurement could change, before and after each."""
 
@@ -194,22 +157,6 @@ class Watched(Geometry):
         gradients = [None if p.grad is None else p.grad.tolist() for p in network.parameters()]
         state = {name: value.tolist() for name, value in network.state_dict().items()}
         return generators, hooks, gradients, state, [m.training for m in network.modules()]
-
-
-@pytest.mark.usefixtures("without_figure")
-def test_no_trace_is_left_on_a_network_with_dropout_and_batch_norm(compose_plain):
-    config = compose_plain(*CLASSES, "trainer.max_steps=6", "trainer.accelerator=cpu", "logger=none")
-    config["callbacks"] = {}
-    job = build(config, Recorder())
-    job.module.network = nn.Sequential(
-        nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Dropout(), nn.Linear(8, 4)
-    )
-    callback = Watched(every_n_steps=1)
-    job.trainer.callbacks.append(callback)
-    job.trainer.fit(job.module, datamodule=job.datamodule)
-    assert callback.looks == 7
-    assert [m.training for m in job.module.network] == [True, True, True, False, True]
-    assert callback.seconds > 0
 
 
 def test_only_the_measures_and_layers_asked_for(run):
@@ -303,41 +250,6 @@ BAD = [
     (["pca_threshold=most"], "pca_threshold=most is not allowed"),
     (["every_n_steps=0"], "every_n_steps=0 is not allowed"),
 ]
-
-
-@pytest.mark.parametrize(("settings", "sentence"), BAD, ids=lambda value: str(value))
-def test_bad_settings_are_refused_before_anything_runs(settings, sentence, compose_plain):
-    overrides = [f"callbacks.geometry.{setting}" for setting in settings]
-    (problem,) = find_build_problems(compose_plain("callbacks=[geometry]", *overrides))
-    assert problem.startswith("callbacks.geometry")
-    assert sentence in problem
-
-
-@pytest.mark.parametrize(
-    ("overrides", "sentence"),
-    [
-        (["data.n_test=3"], "data.n_test=3 is not allowed: callbacks.geometry needs at least 4"),
-        (["data=sine_sum", "callbacks.geometry.measures=[class_separation]"], "there are no classes"),
-    ],
-)
-def test_too_little_to_measure_is_refused_before_anything_runs(overrides, sentence, compose_plain):
-    (problem,) = find_build_problems(compose_plain("callbacks=[geometry]", *overrides))
-    assert sentence in problem
-
-
-def test_a_layer_that_the_network_has_not_is_refused_before_the_first_step(run):
-    result, folder = run(*CLASSES, "callbacks.geometry.layers=[attention]")
-    assert result.status == "failed"
-    assert "callbacks.geometry: layers names 'attention'" in result.error
-    assert max(series(folder, "train/loss")) == 0
-
-
-def test_the_config_composes_and_builds(compose_plain):
-    config = compose_plain("callbacks=[geometry,min_norm]", "model=linear", "seed=3")
-    assert list(config["callbacks"]) == ["geometry", "min_norm"]
-    assert config["callbacks"]["geometry"]["measures"] == list(MEASURES)
-    assert config["callbacks"]["geometry"]["at_end"] is True
-    assert find_build_problems(config) == []
 
 
 @pytest.mark.slow

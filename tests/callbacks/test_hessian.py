@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from dlexp.training.build import find_build_problems, make_datamodule, make_network, network_settings
-from dlexp.training.losses import LOSSES
+from dlexp.losses import LOSSES
+from dlexp.train.build import make_datamodule, make_network, network_settings
 
 pytestmark = pytest.mark.usefixtures("without_figures")
 
@@ -196,38 +196,6 @@ def test_the_curvature_follows_the_edge_and_a_small_rate_stays_below(rate, run, 
         assert max(series.values()) < 0.6
 
 
-def test_training_is_left_as_it_is(run, recorded, untouched):
-    overrides = ["optimizer=adam", "data.batch_size=5"]
-    plain, _ = run(*SMALL[1:-1], *overrides, "callbacks=none")
-    torch.manual_seed(3)
-    state = torch.get_rng_state()
-    measured, folder = run(*SMALL, *overrides, "callbacks.hessian.every_n_steps=1")
-    assert torch.equal(torch.get_rng_state(), state)
-    assert untouched == [True] * 13
-    assert {name: measured.metrics[name] for name in plain.metrics} == plain.metrics
-    assert list(recorded(folder, "hessian/lambda_max")) == list(range(13))
-
-
-@pytest.mark.parametrize(
-    "overrides",
-    [[], ["dense_up_to=0"], ["dense_up_to=0", "smallest=false"]],
-    ids=lambda value: ",".join(value),
-)
-def test_figures_are_saved(overrides, run):
-    result, folder = run(*SMALL, *(f"callbacks.hessian.{override}" for override in overrides))
-    assert result.error is None
-    for name in ("hessian_lambda_max", "hessian_spectrum"):
-        assert (folder / "figures" / f"{name}.png").stat().st_size > 10_000
-
-
-@pytest.mark.parametrize("dense_up_to", [1000, 0])
-def test_figures_can_be_left_out(dense_up_to, run):
-    _, folder = run(*SMALL, f"callbacks.hessian.dense_up_to={dense_up_to}", "callbacks.hessian.figures=false")
-    assert not (folder / "figures").exists()
-    name = "hessian/eigenvalues" if dense_up_to else "hessian/density"
-    assert name in np.load(folder / "arrays.npz")
-
-
 def test_a_hessian_that_is_not_finite_is_nan_and_does_not_end_the_job(run, recorded, monkeypatch):
     def fail(*_, **__):
         raise torch.linalg.LinAlgError("the matrix has entries that are not finite")
@@ -237,37 +205,3 @@ def test_a_hessian_that_is_not_finite_is_nan_and_does_not_end_the_job(run, recor
     assert result.status == "done"
     assert "hessian/lambda_max" not in result.metrics
     assert all(np.isnan(value) for value in recorded(folder, "hessian/lambda_max").values())
-
-
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "n_samples=0",
-        "dense_up_to=-1",
-        "trace_probes=1",
-        "density_probes=0",
-        "density_steps=abc",
-        "tolerance=0",
-        "tolerance=nan",
-        "late_measurements=0",
-        "batch_size=1.5",
-        "every_n_steps=0",
-    ],
-)
-def test_bad_settings_are_refused_before_training(setting, compose_plain):
-    problems = find_build_problems(compose_plain("callbacks=[hessian]", f"callbacks.hessian.{setting}"))
-    assert len(problems) == 1
-    assert "callbacks.hessian" in problems[0]
-    assert f"{setting} is not allowed: it must be" in problems[0]
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("dense_up_to", [1000, 0])
-def test_gpu_and_cpu_agree(dense_up_to, run):
-    overrides = [*SMALL, f"callbacks.hessian.dense_up_to={dense_up_to}"]
-    on_cpu, _ = run(*overrides)
-    on_gpu, _ = run(*overrides, "trainer.accelerator=auto")
-    assert "cuda" in on_gpu.device
-    for name in ("hessian/lambda_max", "hessian/lambda_min"):
-        assert on_gpu.metrics[name] == pytest.approx(on_cpu.metrics[name], rel=1e-5)

@@ -7,10 +7,9 @@ import pytest
 import torch
 
 from dlexp.measures.landscape import random_direction
+from dlexp.records.recorder import Recorder
 from dlexp.seeding import make_generator
-from dlexp.studies.planes import shared_levels
-from dlexp.training.build import build, find_build_problems, make_datamodule, make_network, network_settings
-from dlexp.training.recorder import Recorder
+from dlexp.train.build import build, make_datamodule, make_network, network_settings
 
 DATA = [
     "data=sine_sum",
@@ -234,24 +233,6 @@ def test_a_network_that_does_not_move_has_no_trajectory(run):
     assert "landscape/trajectory" not in np.load(folder / "arrays.npz")
 
 
-@pytest.mark.parametrize(
-    ("losses", "is_log", "ends"),
-    [
-        ([[1e-3, 1.0], [np.inf, 10.0]], True, (1e-3, 10.0)),
-        ([[0.0, 1.0], [0.5, 10.0]], True, (0.5, 10.0)),
-        ([[1e-12, 1.0], [0.1, 10.0]], True, (1e-7, 10.0)),
-        ([[2.0, 3.0], [4.0, np.nan]], False, (2.0, 4.0)),
-        ([[2.0, 2.0]], False, (1.0, 3.0)),
-        ([[np.nan]], False, (0.0, 1.0)),
-    ],
-)
-def test_levels_hold_all_finite_losses(losses, is_log, ends):
-    levels, found = shared_levels([np.array(losses)])
-    assert found == is_log
-    assert levels[[0, -1]] == pytest.approx(ends, rel=1e-6)
-    assert (np.diff(levels) > 0).all()
-
-
 BAD = [
     (["directions=hessian"], "directions=hessian is not allowed: it must be one of random, trajectory"),
     (["normalize=weight"], "normalize=weight is not allowed"),
@@ -266,19 +247,3 @@ BAD = [
     (["directions=trajectory"], "directions=trajectory with 2 measurements is not allowed"),
     (["every_n_steps=0"], "every_n_steps=0 is not allowed"),
 ]
-
-
-@pytest.mark.parametrize(("settings", "sentence"), BAD, ids=str)
-def test_bad_settings_are_refused_before_anything_runs(settings, sentence, compose_plain):
-    overrides = [f"callbacks.landscape.{setting}" for setting in settings]
-    (problem,) = find_build_problems(compose_plain("callbacks=[landscape]", *overrides))
-    assert problem.startswith("callbacks.landscape")
-    assert sentence in problem
-
-
-@pytest.mark.parametrize("setting", ["balance=true", "rescaling=10.0"])
-def test_units_that_cannot_be_rescaled_are_refused_before_the_first_step(setting, run):
-    result, folder = run(*SMALL, f"callbacks.landscape.{setting}", "model.activation=tanh")
-    assert result.status == "failed"
-    assert f"callbacks.landscape.{setting}" in result.error
-    assert max(series(folder, "train/loss")) == 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlexp.training.build import find_build_problems, make_datamodule, make_network, network_settings
+from dlexp.train.build import make_datamodule, make_network, network_settings
 
 SETTINGS = [
     "callbacks=[least_squares]",
@@ -79,19 +79,3 @@ def test_models_linear_in_their_parameters_reach_the_limit_of_gradient_descent(r
     # min_norm, which measures before least_squares changes the network, has the solution's norm as well
     assert result.metrics["min_norm/norm_ratio"] == 0
     assert result.metrics["least_squares/norm"] == pytest.approx(result.metrics["min_norm/distance"])
-
-
-@pytest.mark.parametrize(
-    ("overrides", "sentence"),
-    [
-        (["data=parity"], "training.loss=cross_entropy is not allowed"),
-        (
-            ["model=bumps", "data=damped_wave_grid", "trainer.precision=64-true"],
-            "model._target_=dlexp.models.approximants.bumps is not allowed",
-        ),
-        (["callbacks.least_squares.ridge=-1"], "ridge=-1 is not allowed"),
-    ],
-)
-def test_what_it_cannot_solve_is_refused(compose_plain, overrides, sentence):
-    (problem,) = find_build_problems(compose_plain("callbacks=[least_squares]", *overrides))
-    assert sentence in problem

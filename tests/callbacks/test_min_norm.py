@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from dlexp.callbacks.min_norm import MinimumNorm
 from dlexp.measures.functional import parameter_vector
-from dlexp.training.build import find_build_problems, make_datamodule, make_network, network_settings
+from dlexp.train.build import make_datamodule, make_network, network_settings
 
 # The study implicit_bias: 40 equations for 100 weights.
 LEAST_SQUARES = [
@@ -120,47 +119,3 @@ def test_a_frozen_first_layer_is_part_of_the_design(run, monkeypatch, outputs):
     assert result.metrics["min_norm/norm_ratio"] == pytest.approx(
         np.linalg.norm(readout) / np.linalg.norm(solution), rel=1e-9
     )
-
-
-def test_training_is_bitwise_the_same_with_it(run):
-    settings = [*LEAST_SQUARES, "optimizer=sgd", "data.batch_size=8", "trainer.max_steps=30"]
-    with_it, folder = run(*settings, "callbacks.min_norm.every_n_steps=7")
-    without, plain = run(*settings[1:], "callbacks=none")
-    assert np.array_equal(trained_weights(folder), trained_weights(plain))
-    assert all(with_it.metrics[name] == value for name, value in without.metrics.items())
-    assert list(series(folder, "min_norm/distance")) == [0, 7, 14, 21, 28, 30]
-
-
-@pytest.mark.parametrize(
-    ("overrides", "sentence"),
-    [
-        (["model=two_layer", "model.activation=linear"], "MLP is not linear in its trainable parameters"),
-        (["model=two_layer"], "MLP is not linear in its trainable parameters"),
-        (["model=linear", "data=gaussian_mixture"], "training.loss=cross_entropy is not allowed"),
-    ],
-)
-def test_other_problems_are_refused_before_anything_runs(compose_plain, run, overrides, sentence):
-    (problem,) = find_build_problems(compose_plain("callbacks=[min_norm]", *overrides))
-    assert "callbacks.min_norm" in problem
-    assert sentence in problem
-    result, folder = run("callbacks=[min_norm]", *overrides)
-    assert result.status == "failed"
-    assert sentence in result.error
-    assert not series(folder, "train/loss")
-
-
-@pytest.mark.parametrize("model", ["linear", "random_features", "mlp model.depth=0"])
-def test_every_model_linear_in_its_parameters_is_allowed(compose_plain, model):
-    assert find_build_problems(compose_plain("callbacks=[min_norm]", *f"model={model}".split())) == []
-
-
-def test_the_config_composes_with_the_schedule_and_bad_values_are_refused(compose_plain):
-    overrides = ["callbacks=[min_norm]", "model=linear"]
-    settings = compose_plain(*overrides, "seed=7")["callbacks"]["min_norm"]
-    assert settings["_target_"].endswith(MinimumNorm.__name__)
-    assert settings["seed"] == 7
-    (problem,) = find_build_problems(compose_plain(*overrides, "callbacks.min_norm.log_spaced=0"))
-    assert "log_spaced=0 is not allowed" in problem
-    (problem,) = find_build_problems(compose_plain(*overrides, "+callbacks.min_norm.rank=3"))
-    assert "callbacks.min_norm" in problem
-    assert "rank" in problem

@@ -53,7 +53,10 @@ REFUSED = [
     ("optimizer.betas=[.9,1]", "optimizer.betas=[0.9,1.0] is not allowed"),
     ("optimizer.betas=0.9", "optimizer.betas=0.9 is not allowed"),
     ("optimizer.schedule=exponential", "one of constant, cosine or linear"),
-    ("training.loss=mss", "training.loss=mss is not allowed: it must be one of mse, half_mse"),
+    (
+        "training.loss=mss",
+        "training.loss=mss is not allowed: it must be mse, half_mse, huber, cross_entropy or the dotted name",
+    ),
     ("training.engine=fast", "training.engine=fast is not allowed: it must be one of auto, loop or stack."),
     ("training.log_points.per_decade=1e9", "training.log_points.per_decade=1000000000.0 is not allowed"),
     ("training.log_points.per_decade=1001", "a whole number between 1 and 1000."),

@@ -34,6 +34,21 @@ def kernel_drift(kernel: Tensor, initial_kernel: Tensor) -> float:
     return float((kernel.double() - initial_kernel.double()).norm() / norm)
 
 
+def relative_distance(values: Tensor, reference: Tensor) -> float:
+    """Return |values - reference| / |reference| (Frobenius): 0 where both are 0, NaN where the reference is.
+
+    >>> relative_distance(torch.tensor([3.0, 1.0]), torch.tensor([3.0, 5.0])) == 4 / 34**0.5
+    True
+    >>> relative_distance(torch.ones(2), torch.zeros(2))
+    nan
+    """
+    reference = reference.cpu().double()
+    distance, norm = float((values.cpu().double() - reference).norm()), float(reference.norm())
+    if distance == 0:
+        return 0.0
+    return distance / norm if norm else math.nan
+
+
 def target_alignment(kernel: Tensor, y: Tensor) -> float:
     """Return the alignment ``<K, y y^T>_F / (|K|_F |y y^T|_F)`` in [0, 1] (Cristianini et al. 2001, def. 1).
 
@@ -88,6 +103,34 @@ def condition_number(kernel: Tensor) -> float:
     if smallest <= torch.finfo(kernel.dtype).eps * largest:
         return math.inf
     return largest / smallest
+
+
+def kernel_statistics(kernel: Tensor, initial_kernel: Tensor, targets: Tensor) -> dict[str, float]:
+    """Return ``drift``, ``alignment``, ``lambda_max`` and ``condition``; NaN where one is not defined.
+
+    Shapes: both kernels (N, N) or (N, N, K, K), targets (N, K).
+
+    >>> kernel = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+    >>> kernel_statistics(kernel, torch.zeros(2, 2), torch.tensor([[1.0], [0.0]]))["condition"]
+    2.0
+    """
+    is_finite = bool(kernel.isfinite().all())
+    has_alignment = is_finite and bool(kernel.any()) and bool(targets.any())
+    return {
+        "drift": kernel_drift(kernel, initial_kernel) if bool(initial_kernel.any()) else math.nan,
+        "alignment": target_alignment(kernel, targets) if has_alignment else math.nan,
+        "lambda_max": lambda_max(kernel) if is_finite else math.nan,
+        "condition": condition_number(kernel) if is_finite else math.nan,
+    }
+
+
+def mean_kernel(kernel: Tensor) -> Tensor:
+    """Return a kernel (N1, N2) as it is, of (N1, N2, K, K) the mean over the outputs' own kernels.
+
+    >>> mean_kernel(torch.eye(2).expand(3, 3, 2, 2)).shape
+    torch.Size([3, 3])
+    """
+    return kernel if kernel.ndim == 2 else kernel.diagonal(dim1=2, dim2=3).mean(dim=-1)
 
 
 def _square_matrix(kernel: Tensor) -> Tensor:

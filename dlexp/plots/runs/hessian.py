@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-LOSS_LABELS = {
-    "mse": "training loss (mean squared error)",
-    "half_mse": "training loss (half mean squared error)",
-    "cross_entropy": "training loss (cross-entropy, nats)",
-}
 # An edge further above the eigenvalues than this is named rather than drawn: it would flatten them.
 _EDGE_SHOWN_UP_TO = 4.0
 _N_BINS = 80
@@ -36,8 +31,8 @@ def draw_lambda_max(
     lambda_max: Sequence[float],
     lambda_min: Sequence[float],
     edge: Sequence[float],
-    loss: Sequence[float],
-    loss_name: str,
+    loss: tuple[Sequence[int], Sequence[float]],
+    loss_label: str,
 ) -> "Figure":
     """Return a figure of the extreme eigenvalues over the steps and below it the training loss.
 
@@ -45,11 +40,11 @@ def draw_lambda_max(
         steps: the optimizer steps (T,).
         lambda_max, lambda_min: extreme eigenvalues (T,); the smallest are all NaN where they were not found.
         edge: the lambda_max at the edge of stability (T,); NaN where there is none.
-        loss: the training loss (T,).
-        loss_name: a key of ``LOSS_LABELS``.
+        loss: the training loss, steps of its own and values.
+        loss_label: which loss that is.
 
-    >>> values = {"lambda_max": [1, 4], "lambda_min": [np.nan] * 2, "edge": [5, 5], "loss": [1, 0.5]}
-    >>> figure = draw_lambda_max([0, 10], **values, loss_name="mse")
+    >>> values = {"lambda_max": [1, 4], "lambda_min": [np.nan] * 2, "edge": [5, 5]}
+    >>> figure = draw_lambda_max([0, 10], **values, loss=([0, 5, 10], [1, 0.7, 0.5]), loss_label="mse")
     >>> figure.axes[0].get_legend_handles_labels()[1]
     ['largest eigenvalue', 'edge of stability (5)']
     """
@@ -59,13 +54,14 @@ def draw_lambda_max(
         if not np.isnan(lambda_min).all():
             paths(upper, [(steps, lambda_min)], "smallest eigenvalue")
         _draw_edge(upper, steps, np.asarray(edge, dtype=float), np.asarray(lambda_max, dtype=float))
-        if min(loss) > 0 and max(loss) > 10 * min(loss):
+        values = [value for value in loss[1] if math.isfinite(value)]
+        if values and min(values) > 0 and max(values) > 10 * min(values):
             log(lower, "y")
-        paths(lower, [(steps, loss)])
+        paths(lower, [loss])
         upper.set_ylabel("eigenvalue of the Hessian")
-        lower.set_ylabel(LOSS_LABELS.get(loss_name, "training loss"))
+        lower.set_ylabel(f"training loss ({loss_label})")
         for axes in (upper, lower):
-            step_axis(axes, steps)
+            step_axis(axes, sorted({*steps, *loss[0]}))
         return finish(figure, "Curvature of the training loss")
 
 
@@ -104,7 +100,7 @@ def draw_spectrum(eigenvalues: Array, counts: Sequence[int], *, step: int) -> "F
             if len(part):
                 axes.hist(part, edges.tolist(), color=colour, hatch=hatch, ec="white", lw=0.3, label=label)
         if n_zero:
-            axes.plot([0, 0], [0.1, n_zero], color=BLACK, lw=1.2, marker="_", label="zero")
+            axes.plot([0, 0], [0.6, n_zero], color=BLACK, lw=1.2, marker="_", label="zero")
         axes.set_yscale("log")
         axes.set_ylim(bottom=0.6)
         axes.set(xlabel="eigenvalue of the Hessian of the training loss", ylabel="number of eigenvalues")
