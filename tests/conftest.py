@@ -13,18 +13,11 @@ from typing import Any
 
 import pytest
 import torch
-from hydra import initialize_config_dir
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.global_hydra import GlobalHydra
-from hydra.types import RunMode
 from hypothesis import settings
-from omegaconf import DictConfig
 
-from dlexp.config.composition import SweepConfigLoader
-from dlexp.config.plain import to_plain
-from dlexp.config.resolve import conf_directory, register
-from dlexp.training.job import run_job
-from dlexp.training.result import Result
+from dlexp.config.compose import Composer, composer_of
+from dlexp.records.run import Run
+from dlexp.train.job import Task, run_tasks
 
 # The same examples each time, so that no run fails by chance; HYPOTHESIS_PROFILE=default searches on.
 settings.register_profile("repeatable", derandomize=True)
@@ -39,31 +32,27 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(scope="session")
-def loaders() -> tuple[ConfigLoader, SweepConfigLoader, DictConfig]:
-    """Return Hydra's own configuration loader, dlexp's for sweeps, and a sweep's configuration."""
-    register()
-    with initialize_config_dir(str(conf_directory()), version_base="1.3"):
-        loader = GlobalHydra.instance().hydra.config_loader
-        sweep = loader.load_configuration("train", ["model.width=1,2"], RunMode.MULTIRUN)
-    return loader, SweepConfigLoader(loader), sweep
+def composer() -> Composer:
+    """Return what composes all jobs of a session of tests."""
+    return composer_of()
 
 
 @pytest.fixture(scope="session")
-def compose_plain(loaders: Any) -> Callable[..., dict[str, Any]]:
-    """Return a function from overrides to a job's resolved, plain configuration."""
-    _, shared, sweep = loaders
-    return lambda *overrides: to_plain(shared.load_sweep_config(sweep, list(overrides)))
+def compose_plain(composer: Composer) -> Callable[..., dict[str, Any]]:
+    """Return a function from overrides to a job's filled, plain configuration."""
+    return lambda *overrides: composer.compose(list(overrides)).plain
 
 
 @pytest.fixture
-def run(compose_plain: Callable[..., dict[str, Any]], tmp_path: Path) -> Callable[..., tuple[Result, Path]]:
+def run(compose_plain: Callable[..., dict[str, Any]], tmp_path: Path) -> Callable[..., tuple[Run, Path]]:
     """Return a function that runs one short job in this process; it returns the result and its folder."""
     counter = iter(range(1000))
 
-    def run_one(*overrides: str, folder: Path | None = None) -> tuple[Result, Path]:
+    def run_one(*overrides: str, folder: Path | None = None) -> tuple[Run, Path]:
         folder = folder or tmp_path / f"run{next(counter)}"
         short = ["trainer.max_steps=12", "logger=none", "trainer.accelerator=cpu"]
-        return run_job(compose_plain(*short, *overrides), overrides, folder), folder
+        (run,) = run_tasks([Task(compose_plain(*short, *overrides), overrides, folder)])
+        return run, folder
 
     return run_one
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.figures.barrier import draw_barrier
 from dlexp.callbacks.settings import require_count, require_positive
+from dlexp.measures.chain import require_chain
 from dlexp.measures.connectivity import (
     BARRIER_DEFINITIONS,
     BezierCurve,
@@ -23,7 +23,7 @@ from dlexp.measures.connectivity import (
     match_permutation,
     path_losses,
 )
-from dlexp.measures.linear_chain import require_linear_chain
+from dlexp.plots.runs.barrier import draw_barrier
 from dlexp.seeding import derive_seed
 from dlexp.train.member import Companion, Member, redrawn
 from dlexp.train.plan import Plan
@@ -164,7 +164,7 @@ class Barrier(MeasureCallback):
         self._twin: Companion | None = None
         try:
             if self.matching:
-                require_linear_chain(module.network, "the network")
+                require_chain(module.network, "the network")
             if self.partner == "twin":
                 if self.split_step is None:
                     network = redrawn(module, self._partner_seed())

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.figures.critical_points import draw_critical_points
 from dlexp.callbacks.settings import require_count, require_positive
 from dlexp.measures.functional import parameter_vector
 from dlexp.measures.hessian import (
@@ -19,6 +18,7 @@ from dlexp.measures.hessian import (
     goe_positive_definite_share,
     is_degenerate,
 )
+from dlexp.plots.runs.critical_points import draw_critical_points
 from dlexp.train.member import Member
 from dlexp.train.plan import Plan
 

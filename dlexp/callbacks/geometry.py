@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.figures.geometry import draw_geometry
 from dlexp.callbacks.settings import require_count, require_names, require_positive
 from dlexp.losses import LOSSES
 from dlexp.measures.geometry import (
@@ -26,6 +25,7 @@ from dlexp.measures.geometry import (
     regression_probe,
     two_nn_dimension,
 )
+from dlexp.plots.runs.geometry import draw_geometry
 from dlexp.train.member import Member, evaluation_mode
 from dlexp.train.plan import Plan
 

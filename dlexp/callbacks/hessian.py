@@ -10,7 +10,6 @@ from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from dlexp.callbacks.base import MeasureCallback
 from dlexp.callbacks.edge import edge_of_stability, reason_without_edge, sharpness_relative_to_edge
-from dlexp.callbacks.figures.hessian import draw_lambda_max, draw_spectral_density, draw_spectrum
 from dlexp.callbacks.settings import require_count, require_positive
 from dlexp.measures.functional import parameter_vector
 from dlexp.measures.hessian import (
@@ -21,6 +20,7 @@ from dlexp.measures.hessian import (
     top_eigenvalues,
     trace,
 )
+from dlexp.plots.runs.hessian import draw_lambda_max, draw_spectral_density, draw_spectrum
 from dlexp.train.member import Member
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.figures.landscape import Surface, draw_contours, draw_lines, draw_surfaces
 from dlexp.callbacks.settings import require_count, require_positive
 from dlexp.measures.functional import Loss, parameter_vector
 from dlexp.measures.landscape import (
@@ -26,6 +25,7 @@ from dlexp.measures.landscape import (
     trajectory_components,
 )
 from dlexp.measures.landscape.directions import BIAS_RULES, NORMALIZATIONS
+from dlexp.plots.runs.landscape import Surface, draw_contours, draw_lines, draw_surfaces
 from dlexp.train.member import Member
 from dlexp.train.plan import Plan
 

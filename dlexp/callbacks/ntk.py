@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.figures.ntk import draw_drift, draw_linearization
 from dlexp.callbacks.infinite_width import infinite_kernel, reason_without_limit
 from dlexp.callbacks.linearization import Linearization, reason_without_closed_form
 from dlexp.callbacks.settings import require_count
@@ -22,6 +21,7 @@ from dlexp.measures.ntk import (
     lambda_max,
     target_alignment,
 )
+from dlexp.plots.runs.ntk import draw_drift, draw_linearization
 from dlexp.train.member import Member, evaluation_mode
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,6 @@ from pytorch_lightning import Trainer
 from torch import Tensor, nn
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.figures.pruning import draw_pruning
 from dlexp.callbacks.settings import require_count
 from dlexp.measures.functional import trainable_parameters
 from dlexp.measures.pruning import (
@@ -21,6 +20,7 @@ from dlexp.measures.pruning import (
     random_masks,
     random_signs,
 )
+from dlexp.plots.runs.pruning import draw_pruning
 from dlexp.seeding import derive_seed
 from dlexp.train.member import Companion, Member, redrawn
 from dlexp.train.plan import Plan, Schedule

@@ -34,6 +34,9 @@ def check(plain: Mapping[str, Any]) -> Config:
     found = [*problems.values(), *_broken_rules(plain, problems)]
     found += _callback_problems(plain, None if found else config)
     found += target_problems(plain, "logger")
+    if "seed" in problems:  # the seeds that follow from it are no problems of their own
+        followed = problems["seed"].partition(" ")[0]
+        found = [one for one in found if one == problems["seed"] or f"{followed} is not allowed" not in one]
     if found or config is None:
         raise ConfigError(list(dict.fromkeys(found)))
     return config

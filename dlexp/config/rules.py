@@ -209,7 +209,7 @@ def _optimizer_takes_its_settings(name: str | None, momentum: float, batch_size:
 @rule("data.task", "training.loss")
 def _loss_of_the_task(task: str, loss: str) -> Iterator[str]:
     names = LOSSES_OF[task]
-    if loss not in names:
+    if loss not in names and "." not in loss:  # a loss of one's own knows its tasks when it is found
         yield not_allowed("training.loss", loss, f"{listed(names)} with data.task={task}", names)
 
 

@@ -13,13 +13,12 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import grad_and_value, vmap
 
-from dlexp.measures.batched_losses import batched_losses
-from dlexp.measures.functional import Loss, functional_loss, parameter_vector, require_deterministic
+from dlexp.measures.functional import FunctionalLoss, Loss, parameter_vector
 from dlexp.measures.hessian.operators import hessian_operator
 from dlexp.measures.hessian.probes import random_vectors
 from dlexp.measures.hessian.trace import hutchinson_trace
+from dlexp.measures.points import gradients_at, losses_at
 
 Normalization = Literal["none", "adaptive"]
 
@@ -79,8 +78,11 @@ def worst_case(
     for name, value in (("n_starts", n_starts), ("max_steps", max_steps)):
         if value < 1:
             raise ValueError(f"{name}={value} is too small; allowed: 1 or more")
-    loss = functional_loss(model, loss_fn, x, y)
-    evaluate = vmap(grad_and_value(lambda u: loss(weights + scale * u)), chunk_size=chunk_size)
+    loss = FunctionalLoss(model, loss_fn, x, y)
+
+    def evaluate(u: Tensor) -> tuple[Tensor, Tensor]:
+        gradients, losses = gradients_at(loss, weights + scale * u, chunk_size=chunk_size)
+        return scale * gradients, losses
 
     gradient, base = evaluate(torch.zeros_like(weights)[None])
     starts = [_onto_sphere(gradient, radius)]
@@ -131,12 +133,10 @@ def one_step(
     Raises ``ValueError`` for a radius that is not positive and an unknown normalization.
     """
     weights, scale = _point(model, radius, normalization)
-    loss = functional_loss(model, loss_fn, x, y)
-    ascent = grad_and_value(lambda u: loss(weights + scale * u))
-    gradient, base = ascent(torch.zeros_like(weights))
-    step = _onto_sphere(gradient[None], radius)[0]
-    with torch.no_grad():
-        return float(loss(weights + scale * step) - base)
+    loss = FunctionalLoss(model, loss_fn, x, y)
+    gradient, base = loss.gradient_at(weights)
+    step = _onto_sphere((scale * gradient)[None], radius)[0]
+    return float(loss.at(weights + scale * step) - base)
 
 
 def average(
@@ -166,13 +166,14 @@ def average(
     if n_samples < 2:
         raise ValueError(f"n_samples={n_samples} is too small for a standard error; allowed: 2 or more")
     generator = generator or torch.Generator().manual_seed(0)
-    base = batched_losses(model, loss_fn, x, y, weights[None])
+    loss = FunctionalLoss(model, loss_fn, x, y)
+    base = loss.at(weights)
     samples = []
     for start in range(0, n_samples, 32):
         count = min(32, n_samples - start)
         deltas = scale * _onto_sphere(random_vectors(count, weights, generator=generator), radius)
         ends = torch.cat([weights + deltas, weights - deltas])
-        losses = batched_losses(model, loss_fn, x, y, ends, chunk_size=chunk_size)
+        losses = losses_at(loss, ends, chunk_size=chunk_size)
         samples.append((losses[:count] + losses[count:]) / 2 - base)
     values = torch.cat(samples)
     return MeanIncrease(float(values.mean()), float(values.std()) / n_samples**0.5)
@@ -224,7 +225,6 @@ def relative_to_edge(lambda_max: float, learning_rate: float, *, momentum: float
 
 def _point(model: nn.Module, radius: float, normalization: str) -> tuple[Tensor, Tensor]:
     """Return the parameters w (P,) and the diagonal of T (P,)."""
-    require_deterministic(model)
     if not radius > 0:
         raise ValueError(f"radius={radius} is not allowed; allowed: above 0")
     weights = parameter_vector(model)

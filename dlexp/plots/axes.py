@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from dlexp.plots.lines import INTERVAL, FloatArray
+from dlexp.plots.lines import INTERVAL, FloatArray, Point
 from dlexp.plots.marks import LAW
 
 if TYPE_CHECKING:
@@ -61,20 +61,22 @@ def step_axis(axes: "Axes", steps: Sequence[float]) -> "Axes":
     return axes
 
 
-def ticks_at(axes: "Axes", values: Iterable[float], labels: Sequence[str] | None = None) -> "Axes":
-    """Put the ticks of the x axis at the values, unless they are many; labels that would touch are left out.
+def ticks_at(axes: "Axes", values: Iterable[float | Point], labels: Sequence[str] | None = None) -> "Axes":
+    """Put the ticks of the x axis at values, or at the positions of points as `band` takes them.
+
+    There are none where these are many; labels that would touch are left out when a page is finished.
 
     >>> from matplotlib.figure import Figure
     >>> axes = ticks_at(Figure().subplots(), [1, 5, 200])
     >>> [label.get_text() for label in axes.get_xticklabels()]
     ['1', '5', '200']
     """
-    values = sorted(set(values))
-    if not values or (len(values) > _MOST_TICKS and labels is None):
+    ticks = sorted({value[0] if isinstance(value, tuple) else value for value in values})
+    if not ticks or (len(ticks) > _MOST_TICKS and labels is None):
         return axes
     from matplotlib.ticker import NullLocator
 
-    axes.set_xticks(values, list(labels) if labels else [number_text(value) for value in values])
+    axes.set_xticks(ticks, list(labels) if labels else [number_text(tick) for tick in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
     return axes
 
@@ -132,8 +134,9 @@ def fit(axes: "Axes") -> "Axes":
         axes.set_ylim(*(_log_limits if is_log else _linear_limits)(values, ends), auto=True)
     bottom, top = axes.get_ylim()
     for line in axes.lines:
-        if _is_in_data(axes, line) and np.any(np.asarray(line.get_ydata(), dtype=float) < bottom):
-            line.set_clip_on(True)
+        if _is_in_data(axes, line) and not line.get_clip_on():
+            y = np.asarray(line.get_ydata(), dtype=float)
+            line.set_clip_on(bool(np.any((y < bottom) | (y > top))))
     if is_log:
         _label_log_axis(axes.yaxis, bottom, top)
         _mark_below(axes)

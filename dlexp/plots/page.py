@@ -75,7 +75,7 @@ def finish(figure: "Figure", title: str, notes: Sequence[str] = ()) -> "Figure":
     panels: list[Any] = [axes for axes in figure.axes if axes.get_subplotspec() is not None]
     drawn = [axes for axes in panels if axes.name != "3d" and axes.has_data()]
     for axes in panels:
-        if not axes.has_data() or (axes.lines and all(map(is_empty, axes.lines))):
+        if not axes.texts and (not axes.has_data() or (axes.lines and all(map(is_empty, axes.lines)))):
             axes.text(0.5, 0.5, "no values yet", transform=axes.transAxes, ha="center", color="#444444")
     numbers = [axes for axes in drawn if not axes.images and axes.get_aspect() == "auto"]
     for axes in numbers:

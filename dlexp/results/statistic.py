@@ -213,11 +213,13 @@ def _where_problems(term: Term, table: Table) -> Iterator[str]:
     keys = {key: None for run in rows for key in run.settings}
     is_sound = True
     for key, wanted in term.where.items():
+        if key not in keys and None in listed(wanted):
+            continue
         if key not in keys:
             yield f"No job has the setting {key}{_hint(key, keys)}."
             is_sound = False
             continue
-        found = sorted({run.settings[key] for run in rows if key in run.settings}, key=sort_key)
+        found = sorted({run.settings.get(key) for run in rows}, key=sort_key)
         absent = [value for value in listed(wanted) if not any(is_same(other, value) for other in found)]
         if len(absent) == len(listed(wanted)) or (absent and key == "arm"):
             there = ", ".join(map(_text, found[:_MOST_VALUES])) + (

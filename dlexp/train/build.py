@@ -16,7 +16,8 @@ from dlexp.config.objects import locate, make
 from dlexp.data.batches import BatchOrder
 from dlexp.data.datamodule import SyntheticDataModule
 from dlexp.data.generators.fixed import does_draw_both_sets
-from dlexp.losses import CLASSIFICATION, LOSSES
+from dlexp.losses import CLASSIFICATION
+from dlexp.losses import find as find_loss
 from dlexp.models.budget import widths_for_budget
 from dlexp.seeding import GlobalRandomState
 from dlexp.train.hooks import is_measure, reason_for_own_trainer
@@ -128,10 +129,10 @@ def make_trainer(
     keys = (*FOR_LIGHTNING, *IN_SINGLE_STEPS) if in_single_steps else FOR_LIGHTNING
     settings = {key: trainer[key] for key in keys if trainer.get(key) is not None}
     # All blocks of a run are one Lightning epoch; single steps are counted in epochs as users expect.
-    limits: dict[str, Any] = {
-        "max_epochs": -1,
-        "max_steps": make_plan(config, make_order(config)).total_steps,
-    }
+    limits: dict[str, Any] = {"max_epochs": 1, "max_steps": -1}
+    total_steps = make_plan(config, make_order(config)).total_steps
+    if in_single_steps and total_steps:  # Lightning calls no hook of a run without steps
+        limits = {"max_epochs": -1, "max_steps": total_steps}
     return Trainer(
         **settings,
         **limits,
@@ -183,8 +184,14 @@ def find_build_problems(config: Mapping[str, Any]) -> list[str]:
 
 def try_network(config: Mapping[str, Any]) -> None:
     """Make a job's network and its loss on two rows; raises ``ConfigError`` if they do not go together."""
-    data, loss = config["data"], LOSSES[config["training"]["loss"]]
+    data = config["data"]
     target = config["model"]["_target_"]
+    loss = find_loss(config["training"]["loss"])
+    if data["task"] not in loss.tasks:
+        raise ConfigError(
+            f"training.loss={config['training']['loss']} is not allowed: it must be a loss with "
+            f"data.task={data['task']}."
+        )
     try:
         network = make_network(network_settings(config))
     except Exception as error:

@@ -8,7 +8,6 @@ import torch
 
 from dlexp.measures.landscape import random_direction
 from dlexp.seeding import make_generator
-from dlexp.studies.planes import shared_levels
 from dlexp.training.build import build, find_build_problems, make_datamodule, make_network, network_settings
 from dlexp.training.recorder import Recorder
 
@@ -232,24 +231,6 @@ def test_a_network_that_does_not_move_has_no_trajectory(run):
     )
     assert result.status == "done"
     assert "landscape/trajectory" not in np.load(folder / "arrays.npz")
-
-
-@pytest.mark.parametrize(
-    ("losses", "is_log", "ends"),
-    [
-        ([[1e-3, 1.0], [np.inf, 10.0]], True, (1e-3, 10.0)),
-        ([[0.0, 1.0], [0.5, 10.0]], True, (0.5, 10.0)),
-        ([[1e-12, 1.0], [0.1, 10.0]], True, (1e-7, 10.0)),
-        ([[2.0, 3.0], [4.0, np.nan]], False, (2.0, 4.0)),
-        ([[2.0, 2.0]], False, (1.0, 3.0)),
-        ([[np.nan]], False, (0.0, 1.0)),
-    ],
-)
-def test_levels_hold_all_finite_losses(losses, is_log, ends):
-    levels, found = shared_levels([np.array(losses)])
-    assert found == is_log
-    assert levels[[0, -1]] == pytest.approx(ends, rel=1e-6)
-    assert (np.diff(levels) > 0).all()
 
 
 BAD = [

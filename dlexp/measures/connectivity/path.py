@@ -7,8 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from dlexp.measures.batched_losses import combination_losses
 from dlexp.measures.functional import Loss, parameter_vector, trainable_parameters
+from dlexp.measures.points import combination_losses
 
 
 class Path(Protocol):

@@ -5,9 +5,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dlexp.measures.functional import Loss, parameter_vector, require_memory
+from dlexp.measures.functional import Loss, parameter_vector
 from dlexp.measures.hessian.operators import Operator, hessian_operator, require_vectors
 from dlexp.measures.hessian.probes import random_vectors
+from dlexp.measures.memory import require_memory
 
 End = Literal["largest", "smallest", "both"]
 

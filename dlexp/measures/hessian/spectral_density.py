@@ -6,9 +6,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dlexp.measures.functional import Loss, parameter_vector, require_memory
+from dlexp.measures.functional import Loss, parameter_vector
 from dlexp.measures.hessian.operators import Operator, hessian_operator
 from dlexp.measures.hessian.probes import Distribution, random_vectors
+from dlexp.measures.memory import require_memory
 
 
 class SpectralDensity(NamedTuple):

@@ -6,9 +6,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from dlexp.measures.linear_chain import is_linear, linear_layers, require_linear_chain
+from dlexp.measures.chain import require_chain
 
-_HOMOGENEOUS = (nn.Identity, nn.LeakyReLU, nn.ReLU)
+_HOMOGENEOUS = (type(None), nn.LeakyReLU, nn.ReLU)
 
 
 @torch.no_grad()
@@ -80,13 +80,12 @@ def rescale_first_layer(model: nn.Module, factor: float) -> nn.Module:
 
 def _rescalable_copy(model: nn.Module) -> tuple[nn.Module, list[nn.Linear]]:
     """Return a copy of ``model`` and the copy's linear layers."""
-    for module in require_linear_chain(model, "model"):
-        if not is_linear(module) and type(module) not in _HOMOGENEOUS:
-            raise ValueError(
-                f"model holds {type(module).__name__}; only ReLU, LeakyReLU and Identity units rescale"
-            )
+    for layer in require_chain(model, "model"):
+        kind = type(layer.activation)
+        if kind not in _HOMOGENEOUS:
+            raise ValueError(f"model holds {kind.__name__}; only ReLU, LeakyReLU and Identity units rescale")
     copied = copy.deepcopy(model)
-    return copied, linear_layers(require_linear_chain(copied, "model"))
+    return copied, [layer.linear for layer in require_chain(copied, "model")]
 
 
 def _factor(weight: Tensor, bias: Tensor | None, following: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dlexp.measures.batched_losses import combination_losses
 from dlexp.measures.functional import Loss, parameter_vector
+from dlexp.measures.points import combination_losses
 
 
 class Line(NamedTuple):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dlexp.measures.functional import require_memory
+from dlexp.measures.memory import require_memory
 from dlexp.measures.ntk.duals import Dual, Pairs, erf_dual, linear_dual, relu_dual
 from dlexp.measures.ntk.quadrature import SMOOTH_ACTIVATIONS, quadrature_dual
 

@@ -87,30 +87,6 @@ def _as_linear_layer(name: str, module: nn.Module, trainable: set[str]) -> Linea
     raise NotLayerwiseError(f"module {name!r} ({kind}) has trainable parameters and is no known linear layer")
 
 
-_ELEMENTWISE = (
-    nn.ReLU,
-    nn.LeakyReLU,
-    nn.ELU,
-    nn.SiLU,
-    nn.GELU,
-    nn.Softplus,
-    nn.Tanh,
-    nn.Sigmoid,
-    nn.Identity,
-)
-
-
-def is_plain_chain(model: nn.Module) -> bool:
-    """Whether the model is torch's own linear layers and activations in sequence, which need no test."""
-    for module in model.modules():
-        sequential = isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
-        hooked = module._forward_hooks or module._forward_pre_hooks
-        hooked = hooked or module._backward_hooks or module._backward_pre_hooks
-        if hooked or not (sequential or type(module) is nn.Linear or type(module) in _ELEMENTWISE):
-            return False
-    return True
-
-
 @dataclass(frozen=True)
 class _Visit:
     inputs: Tensor
@@ -160,7 +136,7 @@ def layer_factors(model: nn.Module, layers: list[LinearLayer], x: Tensor) -> lis
     Raises ``NotLayerwiseError`` if a layer is not used exactly once, on one vector for each row.
     """
     outputs, visits = _trace(model, layers, x)
-    outputs = outputs if outputs.ndim == 2 else outputs[:, None]
+    outputs = outputs.reshape(len(x), -1)
     gradients = _output_gradients(outputs, [visit.edge for visit in visits])
     return [
         LayerFactors(
@@ -210,7 +186,7 @@ def verify_layerwise(model: nn.Module, layers: list[LinearLayer], x: Tensor) -> 
         raise NotLayerwiseError(f"the inputs are {x.dtype}, without gradients to test row by row")
     x = x.clone().requires_grad_()
     outputs, visits = _trace(model, layers, x)
-    outputs = outputs if outputs.ndim == 2 else outputs[:, None]
+    outputs = outputs.reshape(len(x), -1)
     nodes: list[Any] = [*(visit.edge for visit in visits), x]
     gradients = _output_gradients(outputs, nodes, retain=True)
     weights = _generic(outputs.numel(), x).view_as(outputs)

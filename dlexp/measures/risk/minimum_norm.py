@@ -5,14 +5,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import jacrev
 
-from dlexp.measures.functional import (
-    functional_model,
-    parameter_vector,
-    require_deterministic,
-    require_memory,
-)
+from dlexp.measures.functional import FunctionalModel
+from dlexp.measures.hessian.backward import BackwardProducts
+from dlexp.measures.isolation import differentiable, ordinary
+from dlexp.measures.memory import require_memory
 
 
 class LinearSystem(NamedTuple):
@@ -124,30 +121,35 @@ def linear_system(model: nn.Module, x: Tensor, y: Tensor) -> LinearSystem:
     Shapes: outputs and ``y`` (N, K). Raises ``ValueError`` for a model that is not linear in its parameters
     or is random in training mode, and for other shapes; ``MemoryError`` if the Jacobian would not fit.
     """
-    require_deterministic(model)
-    outputs = functional_model(model)
-    weights = parameter_vector(model)
-    zero = torch.zeros_like(weights)
-    with torch.no_grad():
-        offset = outputs(zero, x)
-        if offset.shape != y.shape:
-            raise ValueError(f"y has the shape {tuple(y.shape)}; allowed: the outputs' {tuple(offset.shape)}")
-        require_memory(
-            2 * offset.numel() * weights.numel() * weights.element_size(), x.device, "the outputs' Jacobian"
+    function = FunctionalModel(model, x)
+    weights = function.vector
+    if function.probe.shape != y.shape:
+        raise ValueError(
+            f"y has the shape {tuple(y.shape)}; allowed: the outputs' {tuple(function.probe.shape)}"
         )
-        jacobian: Tensor = jacrev(outputs)(zero, x)
+    size = function.probe.numel()
+    require_memory(2 * size * weights.numel() * weights.element_size(), x.device, "the outputs' Jacobian")
+    with differentiable():
+        function.move(torch.zeros_like(weights))
+        outputs = function.outputs()
+        products = BackwardProducts(outputs, function.parameters, is_trusted=function.is_chain)
+        unit_vectors = torch.eye(size, dtype=outputs.dtype, device=outputs.device)
+        jacobian = products(unit_vectors.reshape(size, *outputs.shape))
+        offset = outputs.detach()
+    with differentiable(), torch.no_grad():
         # A fixed direction without structure: no shared zeros, signs or sizes that could hide a nonlinearity.
         probe = torch.cos(torch.arange(1, len(weights) + 1, dtype=weights.dtype, device=weights.device))
         for point in (probe, -probe):
-            predicted = offset + jacobian @ point
-            error = (outputs(point, x) - predicted).abs().max()
-            size = torch.maximum(predicted.abs().max(), offset.abs().max()) + jacobian.abs().max()
-            if not error <= 1e4 * torch.finfo(weights.dtype).eps * size:
+            predicted = offset + (jacobian @ point).reshape(offset.shape)
+            function.move(point)
+            error = (function.outputs() - predicted).abs().max()
+            scale = torch.maximum(predicted.abs().max(), offset.abs().max()) + jacobian.abs().max()
+            if not error <= 1e4 * torch.finfo(weights.dtype).eps * scale:
                 raise ValueError(
                     f"{type(model).__name__} is not linear in its trainable parameters, so it has no "
                     "minimum-norm solution; allowed: a linear or random-feature model"
                 )
-    return LinearSystem(jacobian.reshape(offset.numel(), -1), (y - offset).reshape(-1))
+    return LinearSystem(jacobian, (ordinary(y) - offset).reshape(-1))
 
 
 class _Svd(NamedTuple):
