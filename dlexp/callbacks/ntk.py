@@ -102,11 +102,11 @@ class NTK(MeasureCallback):
         record("ntk/kernel_start", before)
         record("ntk/kernel_end", after)
         order = _by_target(self._targets(member)).cpu()
-        before, after = (k[order][:, order].numpy() for k in (before, after))
+        maps = {"before": before[order][:, order].numpy(), "after": after[order][:, order].numpy()}
         steps, drift = member.recorder.series("ntk/drift")
         changes = {"drift": drift, "parameter_drift": member.recorder.series("ntk/parameter_drift")[1]}
         last = {"last_step": member.step}
-        self.draw(member, "ntk/drift", draw_drift, steps, **changes, before=before, after=after, **last)
+        self.draw(member, "ntk/drift", draw_drift, steps, **changes, **maps, **last)
         if self._linearization is not None:
             outputs, predicted = self._outputs(member), self._linearization.predictions(member.step)
             tensors = {"network": outputs, "linearized": predicted, "initial": self._linearization.f0_x}
