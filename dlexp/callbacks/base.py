@@ -59,7 +59,7 @@ class MeasureCallback(ConfiguredCallback, ABC):
         """Prepare before anything is measured (a copy of the initial network, say)."""
 
     def left_out(self, member: Member) -> Iterator[str]:
-        """Yield a line for the log on each metric that is not measured of this network, and why."""
+        """Yield ``metric: reason`` for each that is not measured of this network, for the log."""
         yield from ()
 
     def finish(self, member: Member) -> None:
@@ -97,7 +97,7 @@ class MeasureCallback(ConfiguredCallback, ABC):
         self._measured_step = None
         self._due = self.due_steps(member.plan.total_steps, member.plan.steps_per_epoch)
         for line in self.left_out(member):
-            log.info(line)
+            log.info("not measured: %s", line)
         with self._measuring(member):
             self.begin(member)
         if 0 in self._due:
