@@ -5,14 +5,14 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from pytorch_lightning import Trainer
 from torch import nn
 
 from dlexp.callbacks.configured import ConfiguredCallback
-from dlexp.config.schedule import Schedule
+from dlexp.config.schedule import CallbackSettings, Schedule
 from dlexp.seeding import make_generator
 from dlexp.train.member import Member, evaluation_mode
 from dlexp.train.plan import log_spaced_steps
@@ -43,7 +43,7 @@ class MeasureCallback(ConfiguredCallback, ABC):
     :class:`~dlexp.config.schedule.Schedule` as its ``settings_model``.
     """
 
-    settings_model = Schedule
+    settings_model: ClassVar[type[CallbackSettings]] = Schedule
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
