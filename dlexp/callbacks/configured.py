@@ -42,10 +42,11 @@ class ConfiguredCallback(Callback):
         """Raise an error where the callback cannot do with a network what it is to do."""
 
     def require_own_training(self, trainer: Trainer, member: Member, what: str) -> None:
-        """Refuse a member that is a Trainer's own module (``ValueError``): Lightning's loop does not ``what``."""
+        """Refuse a member that is a Trainer's own module: Lightning's loop does not ``what`` (``ValueError``)."""
         if trainer.lightning_module is member:
             raise ValueError(
-                f"callbacks.{self.name} needs dlexp's own training (dlexp.train, scripts/train.py), which {what}"
+                f"callbacks.{self.name} needs dlexp's own training (dlexp.train, scripts/train.py), "
+                f"which {what}"
             )
 
     def due_steps(self, total_steps: int, steps_per_epoch: int) -> frozenset[int]:

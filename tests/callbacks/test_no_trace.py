@@ -47,7 +47,7 @@ def state_of(member):
         moments,
         modes,
         torch.get_rng_state(),
-        np.random.get_state()[1],
+        np.random.get_state()[1],  # noqa: NPY002
         random.getstate(),
     )
 

@@ -24,7 +24,8 @@ LAWS_OF = {
     "train": f"{TRAINING} or {FILES} or test_randomness",
     "records": FILES,
     "launch": FILES,
-    "measures": "test_stacks and (hessian or ntk or sharpness or landscape or geometry or barrier or pruning)",
+    "measures": "test_stacks and "
+    "(hessian or ntk or sharpness or landscape or geometry or barrier or pruning)",
     "callbacks": "test_stacks and (two_callbacks or hessian or pruning_mixed or twin_out_of_order)",
 }
 """By folder, the laws that a fault there can break; of a callback, first the strata of its name."""

@@ -108,7 +108,7 @@ class EnsembleLauncher(Launcher):
 
 
 def _job_return(job: Any, run: Any, task_name: str) -> JobReturn:
-    """Return what a sweeper wants to know of a job; ``cfg`` is left to callbacks, for it takes milliseconds."""
+    """Return what a sweeper wants to know of a job; ``cfg`` takes milliseconds and is left to callbacks."""
     returned = JobReturn()
     returned.overrides = list(job.overrides)
     returned.working_dir = str(job.folder)
