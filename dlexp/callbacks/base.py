@@ -5,13 +5,14 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from pytorch_lightning import Trainer
 from torch import nn
 
 from dlexp.callbacks.configured import ConfiguredCallback
+from dlexp.config.schedule import CallbackSettings, Schedule
 from dlexp.seeding import make_generator
 from dlexp.train.member import Member, evaluation_mode
 from dlexp.train.plan import log_spaced_steps
@@ -37,7 +38,12 @@ class MeasureCallback(ConfiguredCallback, ABC):
         seed: of the callback's own random stream (probes, directions), which begins anew at each measurement,
             so that a value does not depend on how often was measured before.
         figures: draw them at the end; arrays are kept in any case.
+
+    A measure of one's own needs a ``name`` and :meth:`measure`; settings beside these, a subclass of
+    :class:`~dlexp.config.schedule.Schedule` as its ``settings_model``.
     """
+
+    settings_model: ClassVar[type[CallbackSettings]] = Schedule
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -53,7 +59,7 @@ class MeasureCallback(ConfiguredCallback, ABC):
         """Prepare before anything is measured (a copy of the initial network, say)."""
 
     def left_out(self, member: Member) -> Iterator[str]:
-        """Yield a line for the log on each metric that is not measured of this network, and why."""
+        """Yield ``metric: reason`` for each that is not measured of this network, for the log."""
         yield from ()
 
     def finish(self, member: Member) -> None:
@@ -91,7 +97,7 @@ class MeasureCallback(ConfiguredCallback, ABC):
         self._measured_step = None
         self._due = self.due_steps(member.plan.total_steps, member.plan.steps_per_epoch)
         for line in self.left_out(member):
-            log.info(line)
+            log.info("not measured: %s", line)
         with self._measuring(member):
             self.begin(member)
         if 0 in self._due:

@@ -16,7 +16,7 @@ LIMIT_S = 40
 NOTICED = (1, 2, 3)  # pytest: a test failed, a test file could not be loaded, pytest itself broke
 NO_TESTS = 5
 
-CHEAP = "plain or uneven or mup or wide_and_narrow or threshold or patience or divergence or raises"
+CHEAP = "plain or uneven or mup or wide_and or threshold or patience or divergence or raises"
 STATE = "pruning_mixed or pruning_rewound or twin_out_of_order or stops_with_twins or barrier_to_twin"
 TRAINING = f"(test_stacks and ({STATE} or {CHEAP})) or test_textbook or test_optimizers or test_unlisted"
 FILES = "test_faults or test_order_and_place"
