@@ -42,7 +42,7 @@ class ConfiguredCallback(Callback):
         """Raise an error where the callback cannot do with a network what it is to do."""
 
     def require_own_training(self, trainer: Trainer, member: Member, what: str) -> None:
-        """Refuse a member that is a Trainer's own module: Lightning's loop does not ``what`` (``ValueError``)."""
+        """Refuse a member that is a Trainer's own module, as Lightning's loop does not ``what``."""
         if trainer.lightning_module is member:
             raise ValueError(
                 f"callbacks.{self.name} needs dlexp's own training (dlexp.train, scripts/train.py), "

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from dlexp.config.validation import find_problems
+from dlexp.config.schema import Config
 from dlexp.training.build import find_build_problems
 from hydra.core.override_parser.overrides_parser import OverridesParser
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from dlexp.config.validation import find_problems
+from dlexp.config.schema import Config
 
 from dlexp.models.approximants import bumps, shallow_tent_map, tent_map
 
