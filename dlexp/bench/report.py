@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from dlexp.bench.timing import Row, Section, Settings
-from dlexp.files import write_atomically
+from dlexp.records.files import write_atomically
 
 if TYPE_CHECKING:
     from rich.console import Console
