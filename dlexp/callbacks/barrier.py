@@ -4,9 +4,11 @@ import copy
 import logging
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
+from pytorch_lightning import Trainer
 from torch import Tensor, nn
 
 from dlexp.callbacks.base import MeasureCallback
@@ -77,6 +79,12 @@ class Barrier(MeasureCallback):
         """Return the steps of the schedule, and that at which the twin splits off."""
         split = self.settings.split_step
         return super().due_steps(total_steps, steps_per_epoch) | (frozenset() if split is None else {split})
+
+    def on_train_start(self, trainer: Trainer, member: Any) -> None:
+        """Prepare, and measure the initial network if asked to."""
+        if self.settings.partner == "twin":
+            self.require_own_training(trainer, member, "trains a twin beside the network")
+        super().on_train_start(trainer, member)
 
     def begin(self, member: Member) -> None:
         """Make the partner, unless it splits off later."""

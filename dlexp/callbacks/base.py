@@ -5,14 +5,14 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from pytorch_lightning import Trainer
 from torch import nn
 
 from dlexp.callbacks.configured import ConfiguredCallback
-from dlexp.config.schedule import Schedule
+from dlexp.config.schedule import CallbackSettings, Schedule
 from dlexp.seeding import make_generator
 from dlexp.train.member import Member, evaluation_mode
 from dlexp.train.plan import log_spaced_steps
@@ -43,7 +43,7 @@ class MeasureCallback(ConfiguredCallback, ABC):
     :class:`~dlexp.config.schedule.Schedule` as its ``settings_model``.
     """
 
-    settings_model = Schedule
+    settings_model: ClassVar[type[CallbackSettings]] = Schedule
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -59,7 +59,7 @@ class MeasureCallback(ConfiguredCallback, ABC):
         """Prepare before anything is measured (a copy of the initial network, say)."""
 
     def left_out(self, member: Member) -> Iterator[str]:
-        """Yield a line for the log on each metric that is not measured of this network, and why."""
+        """Yield ``metric: reason`` for each that is not measured of this network, for the log."""
         yield from ()
 
     def finish(self, member: Member) -> None:
@@ -97,7 +97,7 @@ class MeasureCallback(ConfiguredCallback, ABC):
         self._measured_step = None
         self._due = self.due_steps(member.plan.total_steps, member.plan.steps_per_epoch)
         for line in self.left_out(member):
-            log.info(line)
+            log.info("not measured: %s", line)
         with self._measuring(member):
             self.begin(member)
         if 0 in self._due:

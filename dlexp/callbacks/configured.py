@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from pytorch_lightning import Callback
+from pytorch_lightning import Callback, Trainer
 
 from dlexp.config.check import callback_settings
 from dlexp.config.errors import first_line
@@ -40,6 +40,13 @@ class ConfiguredCallback(Callback):
 
     def try_on(self, trial: Member) -> None:
         """Raise an error where the callback cannot do with a network what it is to do."""
+
+    def require_own_training(self, trainer: Trainer, member: Member, what: str) -> None:
+        """Refuse a member that is a Trainer's own module (``ValueError``): Lightning's loop does not ``what``."""
+        if trainer.lightning_module is member:
+            raise ValueError(
+                f"callbacks.{self.name} needs dlexp's own training (dlexp.train, scripts/train.py), which {what}"
+            )
 
     def due_steps(self, total_steps: int, steps_per_epoch: int) -> frozenset[int]:
         """Return the optimizer steps after which the network is looked at, the end left out."""

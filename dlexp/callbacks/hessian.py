@@ -80,8 +80,8 @@ class Hessian(MeasureCallback):
 
     def try_on(self, trial: Member) -> None:
         """Differentiate the loss twice."""
-        model, loss, x, y = self._loss(trial)
-        hvp(model, loss, x, y, parameter_vector(trial.network))
+        network, loss, x, y = self._loss(trial)
+        hvp(network, loss, x, y, parameter_vector(network))
 
     def measure(self, member: Member) -> Mapping[str, float]:
         """Return the metrics."""

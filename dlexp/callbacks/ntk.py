@@ -102,7 +102,7 @@ class NTK(MeasureCallback):
         record("ntk/kernel_start", before)
         record("ntk/kernel_end", after)
         order = _by_target(self._targets(member)).cpu()
-        maps = {name: k[order][:, order].numpy() for name, k in (("before", before), ("after", after))}
+        maps = {"before": before[order][:, order].numpy(), "after": after[order][:, order].numpy()}
         steps, drift = member.recorder.series("ntk/drift")
         changes = {"drift": drift, "parameter_drift": member.recorder.series("ntk/parameter_drift")[1]}
         last = {"last_step": member.step}

@@ -79,11 +79,7 @@ class Pruning(MeasureCallback):
 
     def on_train_start(self, trainer: Trainer, member: Any) -> None:
         """Divide the run into cycles."""
-        if trainer.lightning_module is member:
-            raise ValueError(
-                "callbacks.pruning needs dlexp's own training (dlexp.train, scripts/train.py), which gives "
-                "each cycle its own learning-rate schedule"
-            )
+        self.require_own_training(trainer, member, "gives each cycle its own learning-rate schedule")
         super().on_train_start(trainer, member)
 
     def begin(self, member: Member) -> None:

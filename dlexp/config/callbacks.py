@@ -110,9 +110,7 @@ class BarrierSettings(Schedule):
             yield not_allowed(f"{key}.curve_batch_size", size, f"at most data.n_train={n_train}")
         targets = [settings.get("_target_") for settings in config.callbacks.values()]
         if self.partner == "twin" and PRUNING in targets:
-            yield not_allowed(
-                f"{key}.partner", "twin", "another one beside callbacks.pruning"
-            )
+            yield not_allowed(f"{key}.partner", "twin", "another one beside callbacks.pruning")
         if self.split_step is None:
             return
         if self.split_step >= config.total_steps:

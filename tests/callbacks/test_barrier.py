@@ -1,7 +1,5 @@
 """The callback `barrier`: against brute force and against jobs trained alone; it leaves no trace."""
 
-import csv
-
 import numpy as np
 import pytest
 import torch
@@ -12,20 +10,11 @@ from dlexp.train.build import (
     make_network,
     network_settings,
 )
+from tests.callbacks.reading import arrays_of, series, stored
 
 DATA = ["data=sine_sum", "data.input_dim=5", "data.n_train=60", "data.n_test=40", "model.width=8"]
 SMALL = ["callbacks=[barrier]", *DATA, "callbacks.barrier.curve=false"]
 DEFINITIONS = ("", "_max_end", "_mean_end")
-
-
-def series(folder, name):
-    with open(folder / "metrics.csv") as file:
-        return {int(row["step"]): float(row["value"]) for row in csv.DictReader(file) if row["name"] == name}
-
-
-def stored(folder):
-    state = torch.load(folder / "checkpoints" / "last.ckpt")["state_dict"]
-    return {name.removeprefix("network."): value for name, value in state.items()}
 
 
 @torch.no_grad()
@@ -61,7 +50,7 @@ def test_values_are_those_of_brute_force_between_the_initial_and_the_stored_netw
         "trainer.precision=64-true",
     )
     initial = make_network(network_settings(result.config)).state_dict()
-    arrays = np.load(folder / "arrays.npz")
+    arrays = arrays_of(folder)
     assert arrays["barrier/positions"] == pytest.approx(np.linspace(0, 1, 11))
     for prefix, losses in losses_between(result.config, stored(folder), initial, 11).items():
         assert arrays[f"barrier/{prefix}linear_losses"][-1] == pytest.approx(losses, rel=1e-9)
@@ -148,7 +137,7 @@ def test_a_twin_that_splits_off_into_the_same_order_stays_the_same_network(optim
         "callbacks.barrier.every_n_steps=3",
     )
     assert list(series(folder, "barrier/linear")) == [7, 9, 12]  # nothing before there is a twin
-    losses = np.load(folder / "arrays.npz")["barrier/linear_losses"]
+    losses = arrays_of(folder)["barrier/linear_losses"]
     assert np.array_equal(losses[:, 0], losses[:, -1])
     assert result.metrics["barrier/linear"] < 1e-6
 
@@ -186,7 +175,7 @@ def test_a_convex_model_has_no_barrier(run):
         "+model.options={initialization: pytorch}",
         "optimizer.lr=0.02",
     )
-    ends = np.load(folder / "arrays.npz")["barrier/linear_losses"][-1, [0, -1]]
+    ends = arrays_of(folder)["barrier/linear_losses"][-1, [0, -1]]
     assert abs(ends[0] - ends[1]) > 1e-4
     assert result.metrics["barrier/linear"] == pytest.approx(0, abs=1e-7)
     assert result.metrics["barrier/matched"] == pytest.approx(0, abs=1e-7)
@@ -221,8 +210,7 @@ def test_the_curve_lies_below_the_line_and_arrays_hold_all_paths(run):
     )
     assert result.metrics["barrier/curve"] < 0.3 * result.metrics["barrier/linear"]
     assert list(series(folder, "barrier/curve")) == [100]
-    arrays = np.load(folder / "arrays.npz")
-    assert arrays["barrier/steps"].tolist() == [0, 50, 100]
+    arrays = arrays_of(folder)
     for prefix in ("", "test_"):
         ends = arrays[f"barrier/{prefix}linear_losses"][-1, [0, -1]]
         for path in ("linear", "matched"):

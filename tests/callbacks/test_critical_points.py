@@ -11,8 +11,7 @@ from dlexp.callbacks.critical_points import index_metrics
 from dlexp.measures.functional import mean_squared_error
 from dlexp.measures.hessian import FoundPoint, find_critical_point
 from dlexp.train.build import make_datamodule
-
-pytestmark = pytest.mark.usefixtures("without_figures")
+from tests.callbacks.reading import arrays_of
 
 CRITICAL_POINTS = [
     "callbacks=[critical_points]",
@@ -52,7 +51,7 @@ def test_the_trained_network_starts_a_search_of_the_objective_trained(run, netwo
     last = networks(result.config, folder)[1]
     data = make_datamodule(result.config).tensors("cpu", torch.float64)
     again = find_critical_point(last, mean_squared_error, data.x_train, data.y_train, weight_decay=0.01)
-    arrays = np.load(folder / "arrays.npz")
+    arrays = arrays_of(folder)
     assert arrays["critical_points/index"].tolist() == [int(again.index)]
     assert arrays["critical_points/loss"] == pytest.approx([float(again.loss)], rel=1e-9)
     vector_to_parameters(again.vector, last.parameters())
@@ -68,7 +67,7 @@ def test_noise_moves_the_starts_and_has_a_stream_of_its_own(run):
         run(*setting, f"callbacks.critical_points.noise={noise}", "callbacks.critical_points.tolerance=1e3")
         for noise in (0, 0.5, 0.5)
     )
-    losses = [np.load(folder / "arrays.npz")["critical_points/loss"] for _, folder in (still, moved, again)]
+    losses = [arrays_of(folder)["critical_points/loss"] for _, folder in (still, moved, again)]
     assert len(losses[0]) == len(losses[1]) == 7  # any gradient is small enough: the starts themselves
     assert np.sort(losses[0]) != pytest.approx(np.sort(losses[1]), rel=1e-3)
     assert losses[1].tolist() == losses[2].tolist()
@@ -109,7 +108,7 @@ def test_random_matrices(run):
     result, folder = run(
         *CRITICAL_POINTS, "trainer.max_steps=1", "callbacks.critical_points.random_matrix_samples=20000"
     )
-    arrays = np.load(folder / "arrays.npz")
+    arrays = arrays_of(folder)
     assert arrays["critical_points/dimensions"].tolist() == [2, 3, 4, 5, 6]
     assert arrays["critical_points/independent_signs"].tolist() == [1 / 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64]
     share = result.metrics["critical_points/goe_positive_definite_d2"]

@@ -1,7 +1,6 @@
 """The callback `geometry`: it records what the measures give on the stored network, and leaves no trace."""
 
 import csv
-import random
 
 import numpy as np
 import pytest
@@ -12,7 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from dlexp.callbacks.geometry import MEASURES, Geometry, hidden_layers
+from dlexp.callbacks.layer_measures import hidden_layers
+from dlexp.config.callbacks import GEOMETRY_MEASURES as MEASURES
 from dlexp.measures.geometry import (
     cka_matrix,
     fisher_ratio,
@@ -27,6 +27,7 @@ from dlexp.train.build import (
     make_network,
     network_settings,
 )
+from tests.callbacks.reading import arrays_of, series
 
 CLASSES = [
     "callbacks=[geometry]",
@@ -46,11 +47,6 @@ REGRESSION = ["callbacks=[geometry]", "data=sine_sum", "data.n_train=60", "data.
 def without_figure(monkeypatch):
     """Draw nothing: the figure takes longer than the short runs here."""
     monkeypatch.setattr("dlexp.callbacks.geometry.draw_geometry", lambda *_, **__: Figure())
-
-
-def series(folder, name):
-    with open(folder / "metrics.csv") as file:
-        return {int(row["step"]): float(row["value"]) for row in csv.DictReader(file) if row["name"] == name}
 
 
 def names_recorded(folder):
@@ -77,7 +73,6 @@ def features_of_mlp(network, x):
     return layers
 
 
-@pytest.mark.usefixtures("without_figure")
 def test_values_are_those_of_the_stored_network_for_classes(run):
     result, folder = run(*CLASSES, "callbacks.geometry.n_samples=70", "callbacks.geometry.pca_threshold=0.8")
     data = make_datamodule(result.config).tensors()
@@ -105,7 +100,6 @@ def test_values_are_those_of_the_stored_network_for_classes(run):
     assert 0 < result.metrics["geometry/cka"] < 0.9999  # training has moved the features
 
 
-@pytest.mark.usefixtures("without_figure")
 def test_a_regression_has_the_probes_mean_squared_error_and_no_classes(run):
     result, folder = run(*REGRESSION, "callbacks.geometry.probe_regularization=3.0")
     data = make_datamodule(result.config).tensors()
@@ -117,46 +111,18 @@ def test_a_regression_has_the_probes_mean_squared_error_and_no_classes(run):
     assert not any("class_separation" in name for name in names_recorded(folder))
 
 
-def test_arrays_hold_the_values_over_time_and_the_cka_between_layers(run):
+def test_arrays_hold_the_last_values_by_layer_and_the_cka_between_layers_and_the_figure_all(run):
     result, folder = run(*CLASSES, "callbacks.geometry.every_n_steps=5")
     assert list(series(folder, "geometry/cka")) == [0, 5, 10, 12]
-    arrays = np.load(folder / "arrays.npz")
-    assert arrays["geometry/steps"].tolist() == [0, 5, 10, 12]
+    arrays = arrays_of(folder)
     for measure in MEASURES:
-        by_layer = [list(series(folder, f"geometry/{measure}/layer_{k}").values()) for k in range(3)]
-        assert np.array_equal(arrays[f"geometry/{measure}"], np.transpose(by_layer))
+        by_layer = [series(folder, f"geometry/{measure}/layer_{k}")[12] for k in range(3)]
+        assert np.array_equal(arrays[f"geometry/{measure}"], by_layer)
     x = make_datamodule(result.config).tensors().x_test
     for name, network in zip(("cka_layers_initial", "cka_layers"), networks(result, folder), strict=True):
         expected = cka_matrix({str(k): f for k, f in enumerate(features_of_mlp(network, x))})
         assert arrays[f"geometry/{name}"] == pytest.approx(expected.numpy(), rel=1e-9)
     assert (folder / "figures" / "geometry.png").stat().st_size > 10_000
-
-
-class Watched(Geometry):
-    """Compares what a measurement could change, before and after each."""
-
-    looks = 0
-
-    def begin(self, module):
-        module.network[3].eval()  # a mode of its own, which is to stay
-        before = self.look(module)
-        super().begin(module)
-        assert self.look(module) == before
-
-    def _measure_and_record(self, module):
-        before = self.look(module)
-        super()._measure_and_record(module)
-        assert self.look(module) == before
-        self.looks += 1
-
-    @staticmethod
-    def look(module):
-        network = module.network
-        generators = torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state())  # noqa: NPY002
-        hooks = [len(m._forward_hooks) for m in network.modules()]
-        gradients = [None if p.grad is None else p.grad.tolist() for p in network.parameters()]
-        state = {name: value.tolist() for name, value in network.state_dict().items()}
-        return generators, hooks, gradients, state, [m.training for m in network.modules()]
 
 
 def test_only_the_measures_and_layers_asked_for(run):
@@ -170,8 +136,8 @@ def test_only_the_measures_and_layers_asked_for(run):
     ending = ["", "/layer_0", "/layer_1"]
     assert geometry == {f"geometry/pca_dimension{end}" for end in ending}
     assert list(series(folder, "geometry/pca_dimension")) == [12]
-    arrays = {"geometry/steps", "geometry/layers", "geometry/pca_dimension"}
-    assert set(np.load(folder / "arrays.npz")) == arrays
+    arrays = {"geometry/layers", "geometry/pca_dimension"}
+    assert set(arrays_of(folder)) == arrays
 
 
 def test_the_layers_are_the_activations():
@@ -181,14 +147,12 @@ def test_the_layers_are_the_activations():
     assert hidden_layers(network) == ["2"]
 
 
-@pytest.mark.usefixtures("without_figure")
 def test_a_linear_model_is_measured_at_its_input(run):
     result, folder = run("callbacks=[geometry]", "model=linear")
     assert series(folder, "geometry/cka") == {0: pytest.approx(1), 12: pytest.approx(1)}
     assert result.metrics["geometry/pca_dimension"] == result.metrics["geometry/pca_dimension/layer_0"]
 
 
-@pytest.mark.usefixtures("without_figure")
 def test_constant_features_have_dimension_0_and_no_alignment_or_separation(run):
     # Weights so small that the second layer underflows to 0.
     result, folder = run(*CLASSES, "model.weight_std=1e-30", "model.initialization=normal")
@@ -197,13 +161,11 @@ def test_constant_features_have_dimension_0_and_no_alignment_or_separation(run):
     assert np.isnan(series(folder, "geometry/cka")[0])
     assert np.isnan(series(folder, "geometry/class_separation")[0])
     assert 0 < series(folder, "geometry/class_separation/layer_1")[0] < 10
-    assert "geometry/cka" not in result.metrics
-    matrix = np.load(folder / "arrays.npz")["geometry/cka_layers_initial"]
+    matrix = arrays_of(folder)["geometry/cka_layers_initial"]
     assert np.isnan(matrix[2]).all()
     assert np.isfinite(matrix[:2, :2]).all()
 
 
-@pytest.mark.usefixtures("without_figure")
 @pytest.mark.parametrize(
     ("overrides", "undefined"),
     [
@@ -268,10 +230,8 @@ def test_layers_of_a_network_that_has_learnt_parity_show_it_and_those_of_an_untr
         "optimizer.schedule=constant",
         "trainer.max_steps=1500",
     )
-    errors, components = (
-        np.load(folder / "arrays.npz")[f"geometry/{m}"] for m in ("probe_error", "pca_dimension")
-    )
-    assert errors[:, 0] == pytest.approx(0.5, abs=0.05)
+    errors, components = (arrays_of(folder)[f"geometry/{m}"] for m in ("probe_error", "pca_dimension"))
+    assert errors[0] == pytest.approx(0.5, abs=0.05)
     assert (errors[0] > 0.38).all()
     assert (errors[1, 2:] < 0.1).all()
     assert (components[1, 2:] < 0.6 * components[0, 2:]).all()

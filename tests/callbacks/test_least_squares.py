@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dlexp.train.build import make_datamodule, make_network, network_settings
+from dlexp.train.build import make_network, network_settings
+from tests.callbacks.reading import fitted
 
 SETTINGS = [
     "callbacks=[least_squares]",
@@ -12,16 +13,6 @@ SETTINGS = [
     "trainer.precision=64-true",
     "trainer.max_steps=0",
 ]
-
-
-def fitted(run, *overrides):
-    """Return the result, the trained network's readout (weights, bias), and the data as numpy arrays."""
-    result, folder = run(*SETTINGS, *overrides)
-    assert result.status == "done", result.error
-    state = torch.load(folder / "checkpoints" / "last.ckpt")["state_dict"]
-    data = make_datamodule(result.config).tensors(dtype=torch.float64)
-    readout = {k.rpartition(".")[2]: v.numpy() for k, v in state.items() if "readout" in k}
-    return result, readout, {k: v.numpy() for k, v in vars(data).items()}
 
 
 def features_of(result, x):

@@ -1,13 +1,12 @@
 """The callback `min_norm` end to end: where gradient descent and Adam end on least squares, and refusals."""
 
-import csv
-
 import numpy as np
 import pytest
 import torch
 
 from dlexp.measures.functional import parameter_vector
 from dlexp.train.build import make_datamodule, make_network, network_settings
+from tests.callbacks.reading import arrays_of, series
 
 # The study implicit_bias: 40 equations for 100 weights.
 LEAST_SQUARES = [
@@ -30,13 +29,6 @@ def trained_weights(folder):
     return state(folder)["network.readout.weight"].numpy()[0]
 
 
-def series(folder, name):
-    if not (folder / "metrics.csv").exists():
-        return {}
-    with open(folder / "metrics.csv") as file:
-        return {int(row["step"]): float(row["value"]) for row in csv.DictReader(file) if row["name"] == name}
-
-
 def data_of(result):
     tensors = make_datamodule(result.config).tensors(dtype=torch.float64)
     return tensors.x_train.numpy(), tensors.y_train.numpy().ravel()
@@ -52,7 +44,7 @@ def test_gradient_descent_from_zero_ends_at_the_pseudoinverse_solution(run):
     assert result.metrics["min_norm/relative_distance"] < 1e-12
     assert result.metrics["min_norm/norm_ratio"] == pytest.approx(1, abs=1e-12)
     assert result.metrics["min_norm/null_space_norm"] < 1e-12
-    assert np.load(folder / "arrays.npz")["min_norm/solution"] == pytest.approx(solution, abs=1e-12)
+    assert arrays_of(folder)["min_norm/solution"] == pytest.approx(solution, abs=1e-12)
 
 
 def test_from_a_random_start_it_keeps_what_the_data_do_not_see(run):
@@ -89,21 +81,12 @@ def test_adam_interpolates_with_a_larger_norm(run):
     assert result.metrics["min_norm/relative_distance"] == pytest.approx(relative, rel=1e-9)
 
 
-@pytest.mark.parametrize("outputs", [1, 3])
-def test_a_frozen_first_layer_is_part_of_the_design(run, monkeypatch, outputs):
-    """Random features of 60 units on 30 samples; the outputs share the features, not their weights."""
-    monkeypatch.setattr(
-        "dlexp.data.generators.sine_sum",
-        lambda n, generator, input_dim: (
-            (x := torch.randn(n, input_dim, generator=generator)),
-            torch.sin(x[:, :1] + torch.arange(outputs)),
-        ),
-    )
+def test_a_frozen_first_layer_is_part_of_the_design(run):
+    """Random features of 60 units on 30 samples."""
     result, folder = run(
         "callbacks=[min_norm]",
         "data=sine_sum",
         "data.n_train=30",
-        f"data.output_dim={outputs}",
         "model=random_features",
         "model.width=60",
         "optimizer=adam",

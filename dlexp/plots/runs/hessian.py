@@ -94,7 +94,7 @@ def draw_spectrum(eigenvalues: Array, counts: Sequence[int], *, step: int) -> "F
     with look():
         figure, (axes,) = new_page(size=(6.4, 3.6))
         for part, colour, hatch, label in (
-            (negative, COLOURS[2], "////", "negative"),
+            (negative, COLOURS[4], "////", "negative"),
             (positive, COLOURS[0], None, "positive"),
         ):
             if len(part):
