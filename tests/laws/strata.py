@@ -50,8 +50,7 @@ def draw(stratum: str, number: int) -> Draw:
     """Return a draw of a stratum."""
     rng = random.Random(f"{stratum}/{number}")
     drawn = _plain(rng)
-    STRATA[stratum](rng, drawn)
-    # Values that only one data set, task or network can have must not outlive a stratum's choice of another.
+    {**STRATA, **ALONE}[stratum](rng, drawn)
     return Draw(stratum, number, drawn.common, drawn.members)
 
 
@@ -102,7 +101,7 @@ def _plain(rng: random.Random) -> Draw:
         "training.log_points.per_decade": 3,
     }
     if is_regression:
-        common["training.loss"] = rng.choice(["mse", "half_mse"])
+        common["training.loss"] = rng.choice(["mse", "half_mse", "huber"])
     if rng.random() < 0.2:
         common |= {"training.log_points.spacing": "linear", "training.log_points.every_n_steps": 9}
     drawn = Draw("", 0, common)
@@ -313,6 +312,39 @@ def _stops_with_twins(rng: random.Random, drawn: Draw) -> None:
     _add_callback(rng, drawn, "barrier", {"split_step": None, **SMALL_BARRIER})
 
 
+def _mixed(rng: random.Random, drawn: Draw) -> None:
+    """Members that share nothing but their plan: they make several stacks, and look at different steps."""
+    _set(drawn, data__batch_size="full")
+    _at_least_three(rng, drawn)
+    _keep_optimizers_settings(drawn)
+    for member in drawn.members:
+        member["optimizer"] = rng.choice(["sgd", "adam", "adamw"])
+        member["model.depth"] = rng.choice([0, 1, 2])
+        member["model.activation"] = rng.choice(["relu", "tanh", "sigmoid"])
+        if rng.random() < 0.4:
+            member["callbacks"] = ["hessian"]
+            member["callbacks.hessian.every_n_steps"] = rng.choice([3, 8])
+            member["callbacks.hessian.figures"] = False
+
+
+def _accumulated(rng: random.Random, drawn: Draw) -> None:
+    _uneven(rng, drawn)
+    _set(drawn, trainer__accumulate_grad_batches=rng.choice([2, 3, 4]))
+
+
+def _clipped(rng: random.Random, drawn: Draw) -> None:
+    algorithm = rng.choice(["norm", "value"])
+    _set(
+        drawn, trainer__gradient_clip_val=rng.choice([0.01, 0.1]), trainer__gradient_clip_algorithm=algorithm
+    )
+
+
+def _in_single_steps(rng: random.Random, drawn: Draw) -> None:
+    """What Lightning has to be asked about after each step."""
+    rng.choice([_plain_draw, _uneven, _threshold, _patience])(rng, drawn)
+    _set(drawn, trainer__max_time="00:01:00:00")
+
+
 def _raises(rng: random.Random, drawn: Draw) -> None:
     """A callback that raises in some members, at a step of its own."""
     drawn.common |= {
@@ -376,6 +408,7 @@ STRATA: dict[str, Stratum] = {
     "patience": _patience,
     "divergence": _divergence,
     "raises": _raises,
+    "mixed": _mixed,
     "ntk": _measured("ntk", n_samples=[7, None], n_test=5),
     "hessian": _measured("hessian", dense_up_to=[1000, 0], density_steps=8, density_probes=[2, None]),
     "sharpness": _measured("sharpness", n_starts=2, max_steps=8, n_directions=3, radius=[0.05, 0.5]),
@@ -404,6 +437,14 @@ STRATA: dict[str, Stratum] = {
         _measured("barrier", partner="twin", **SMALL_BARRIER)(rng, drawn),
     )[0],
 }
+
+
+ALONE: dict[str, Stratum] = {
+    "accumulated": _accumulated,
+    "clipped": _clipped,
+    "in_single_steps": _in_single_steps,
+}
+"""Jobs that no stack takes."""
 
 
 def draws(numbers: Sequence[int]) -> list[tuple[str, int]]:

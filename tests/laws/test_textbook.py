@@ -18,7 +18,7 @@ from tests.laws.runs import (
     tensors,
     train_alone,
 )
-from tests.laws.strata import Draw, draw
+from tests.laws.strata import ALONE, Draw, draw
 
 STRATA = (
     "plain",
@@ -30,6 +30,7 @@ STRATA = (
     "threshold",
     "patience",
     "divergence",
+    *ALONE,
 )
 QUICK = [(stratum, number) for stratum in STRATA for number in (20, 21)]
 MORE = [(stratum, number) for stratum in STRATA for number in range(22, 34)]
@@ -79,6 +80,15 @@ def optimizer_of(config: Config, network: torch.nn.Module) -> torch.optim.Optimi
     return kind(groups, lr=own["lr"], betas=tuple(own["betas"]), **plain)
 
 
+def clipping(limit: float | None, algorithm: str | None) -> Callable[[torch.nn.Module], None]:
+    """Return what changes a network's gradients before a step."""
+    if limit is None:
+        return lambda network: None
+    if algorithm == "value":
+        return lambda network: torch.nn.utils.clip_grad_value_(network.parameters(), limit)
+    return lambda network: torch.nn.utils.clip_grad_norm_(network.parameters(), limit)
+
+
 def by_the_textbook(config: Config, nudge: int | None = None) -> Outcome:
     """Return what the textbook makes of a job."""
     network, data = initial_network(config), tensors(config)
@@ -89,7 +99,8 @@ def by_the_textbook(config: Config, nudge: int | None = None) -> Outcome:
                 p += 1e-14 * torch.randn(p.shape, dtype=torch.float64, generator=generator)
     size, trainer = config["data"]["batch_size"], config["trainer"]
     n_train = config["data"]["n_train"]
-    batch_size = n_train if size == "full" else size
+    # Gradients that are accumulated are the mean over the rows since the last step: those of a larger batch.
+    batch_size = n_train if size == "full" else min(n_train, size * (trainer["accumulate_grad_batches"] or 1))
     limits = [trainer["max_steps"]] if trainer["max_steps"] != -1 else []
     if trainer["max_epochs"] is not None:
         limits.append(trainer["max_epochs"] * -(-n_train // batch_size))
@@ -108,6 +119,7 @@ def by_the_textbook(config: Config, nudge: int | None = None) -> Outcome:
         looks=looks,
         checks=checks,
         is_over=stopping_rule(config),
+        clip=clipping(trainer["gradient_clip_val"], trainer["gradient_clip_algorithm"]),
     )
     names = ("train/loss", "test/loss")
     rows = [(s, name, value) for s, both in losses.items() for name, value in zip(names, both, strict=True)]

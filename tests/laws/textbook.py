@@ -21,13 +21,14 @@ def train(
     looks: Collection[int],
     checks: Collection[int],
     is_over: Callable[[dict[int, float]], bool],
+    clip: Callable[[nn.Module], None] = lambda network: None,
 ) -> tuple[str, int, dict[int, tuple[float, float]]]:
     """Train a network in place; return how it ended, after how many steps, and both losses at ``looks``.
 
     Training ends as ``diverged`` when the training loss is not finite after one of the steps ``looks`` or
     ``checks``, and when at one of ``checks`` the training losses at those so far say that it ``is_over``.
     ``order(epoch)`` is the permutation of the rows, ``rate(t)`` what multiplies the learning rates at the
-    share t of all steps.
+    share t of all steps; ``clip(network)`` may change the gradients before a step.
     """
     x, y = training_set
     full_rates = [group["lr"] for group in optimizer.param_groups]
@@ -52,6 +53,7 @@ def train(
             group["lr"] = full_rate * rate(step / steps)
         optimizer.zero_grad()
         loss_of(network(x[rows]), y[rows]).backward()
+        clip(network)
         optimizer.step()
     return "done", step, losses
 
@@ -63,6 +65,7 @@ def mean_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": mean_squared_error,
+    "huber": nn.functional.huber_loss,
     "half_mse": lambda outputs, targets: mean_squared_error(outputs, targets) / 2,
     "cross_entropy": nn.functional.cross_entropy,
 }

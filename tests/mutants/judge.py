@@ -1,77 +1,93 @@
 """Says by its exit code whether the tests notice the fault that is planted in this tree: 1 if one fails.
 
-The tests of the mutated file come first, then its folder's, then the laws that concern it, until one fails or
-40 s have passed: what takes longer to be found counts as not noticed. cosmic-ray runs this for each fault;
-``python tests/mutants/judge.py dlexp/train/loop.py`` shows what it would run for a file, on sound code.
+The tests of the mutated file come first, then the laws that concern it and its folder's tests, until one
+fails or 40 s of processor time are used: what takes longer to be found counts as not noticed. cosmic-ray runs
+this for each fault; ``python tests/mutants/judge.py dlexp/train/loop.py`` runs it for a file of sound code.
 """
 
+import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-LIMIT_S = 40
+LIMIT_S = 40  # of processor time: a busy machine changes no verdict
+PATIENCE_S = 150  # for one that waits for ever
 NOTICED = (1, 2, 3)  # pytest: a test failed, a test file could not be loaded, pytest itself broke
 NO_TESTS = 5
 
-CHEAP = "plain or uneven or mup or wide_and or threshold or patience or divergence or raises"
-STATE = "pruning_mixed or pruning_rewound or twin_out_of_order or stops_with_twins or barrier_to_twin"
-TRAINING = f"(test_stacks and ({STATE} or {CHEAP})) or test_textbook or test_optimizers or test_unlisted"
-FILES = "test_faults or test_order_and_place"
+STACKS = "tests/laws/test_stacks.py::test_a_stack_equals_its_members_alone"
+STATE = ("pruning_mixed", "pruning_rewound", "twin_out_of_order", "stops_with_twins", "raises", "patience")
+SETTINGS = ("plain", "uneven_batches", "mup", "wide_and_narrow", "threshold", "divergence")
+MEASURED = ("hessian", "ntk", "sharpness", "landscape", "geometry", "barrier_to_twin", "pruning_global")
+FILES = ("tests/laws/test_faults.py", "tests/laws/test_order_and_place.py")
+
+
+def strata(*names: str) -> list[str]:
+    """Return the law of stacks in some strata."""
+    return [f"{STACKS}[{name}-0]" for name in names]
+
+
 LAWS_OF = {
+<<<<<<< HEAD
     "train": f"{TRAINING} or {FILES} or test_randomness",
     "records": FILES,
     "launch": FILES,
     "measures": "test_stacks and "
     "(hessian or ntk or sharpness or landscape or geometry or barrier or pruning)",
     "callbacks": "test_stacks and (two_callbacks or hessian or pruning_mixed or twin_out_of_order)",
+=======
+    "train": [
+        *strata(*STATE),
+        "tests/laws/test_textbook.py",
+        *strata(*SETTINGS),
+        *(f"tests/laws/test_{name}.py" for name in ("unlisted", "optimizers", "randomness")),
+        *FILES,
+    ],
+    "records": [*FILES],
+    "launch": ["tests/sweeps", "tests/cli/test_train.py", *FILES],
+    "measures": strata(*MEASURED),
+    "callbacks": strata("two_callbacks", "twin_out_of_order", "pruning_mixed", "stops_with_twins"),
+>>>>>>> laws
 }
-"""By folder, the laws that a fault there can break; of a callback, first the strata of its name."""
+"""By folder, the laws that a fault there can break."""
 
 
-def tests_of(module: Path) -> list[str]:
-    """Return the tests of a module's own name, then those of its folder."""
+def tests_for(module: Path) -> list[str]:
+    """Return what pytest is asked to run for a module, in this order."""
     _, *folders, name = module.parts
     stem = name.removesuffix(".py")
-    own: list[str] = []
-    for depth in range(len(folders), 0, -1):
-        place = Path("tests", *folders[:depth])
-        if not place.is_dir():
-            continue
-        own += sorted(str(path) for path in place.glob(f"test_{stem}*.py"))
-        own.append(str(place))
-    return list(dict.fromkeys(own))
-
-
-def runs_for(module: Path) -> list[list[str]]:
-    """Return the arguments of each run of pytest."""
-    folder, runs = module.parts[1], [tests_of(module)]
-    if folder == "callbacks":
-        runs.append(["tests/laws", "-k", f"test_stacks and {module.stem}"])
-    if folder in LAWS_OF:
-        runs.append(["tests/laws", "-k", LAWS_OF[folder]])
-    return [run for run in runs if run]
+    places = [Path("tests", *folders[:depth]) for depth in range(len(folders), 0, -1)]
+    places = [place for place in places if place.is_dir()]
+    own = [str(path) for place in places for path in sorted(place.glob(f"test_{stem}*.py"))]
+    laws, rest = LAWS_OF.get(folders[0], []), [str(place) for place in places]
+    # Most state lies in training, and the laws find its faults soonest.
+    found = [*own, *laws, *rest] if folders[0] == "train" else [*own, *rest, *laws]
+    return [test for test in dict.fromkeys(found) if Path(test.split("::")[0]).exists()]
 
 
 def main() -> None:
     """Run the tests of the mutated file; exit with 1 if one fails, with 0 if none does in time."""
     module = Path(sys.argv[1]) if len(sys.argv) > 1 else mutated()
-    end = time.monotonic() + LIMIT_S
-    for run in runs_for(module):
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", *run]
-        process = subprocess.Popen(command, start_new_session=True)
-        try:
-            code = process.wait(max(0.0, end - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            print(f"limit of {LIMIT_S} s reached without a failure")
-            sys.exit(0)
-        if code in NOTICED:
-            sys.exit(1)
-        if code not in (0, NO_TESTS):
-            raise SystemExit(f"pytest ended with {code}: {run}")
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    process = subprocess.Popen(
+        [*command, *tests_for(module)],
+        start_new_session=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (LIMIT_S, LIMIT_S + 1)),
+    )
+    try:
+        code = process.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        code = -signal.SIGKILL
+    if code < 0:
+        print("limit reached without a failure")
+    elif code not in (0, NO_TESTS, *NOTICED):
+        raise SystemExit(f"pytest ended with {code}")
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # whatever the tests have started
+    sys.exit(int(code in NOTICED))
 
 
 def mutated() -> Path:

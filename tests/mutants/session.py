@@ -127,7 +127,8 @@ def report(commit: str) -> str:
         "# Would the tests notice?",
         "",
         f"`make mutants` at {commit[:7]}: **{noticed} of {planted} planted faults noticed** "
-        f"({noticed / planted:.0%}), each within 40 s by the tests of its file, its folder and the laws.",
+        f"({noticed / planted:.0%}), each within 40 s of processor time by the tests of its file, its folder "
+        "and the laws.",
         "",
         "| folder | noticed | planted |",
         "|---|---|---|",
@@ -137,7 +138,7 @@ def report(commit: str) -> str:
         "",
     ]
     for path, (row, _), mutation, result in sorted(survivors, key=lambda survivor: survivor[:2]):
-        stopped = ", tests stopped after 40 s" if "limit" in (result.output or "") else ""
+        stopped = ", tests stopped at the limit" if "limit" in (result.output or "") else ""
         changed = [line for line in (result.diff or "").splitlines() if re.match(r"[-+][^-+]", line)]
         place = f"{path}:{row} in `{mutation.definition_name or 'the module'}`"
         lines += [f"{place} ({mutation.operator_name}{stopped})", "```diff", *changed, "```", ""]
