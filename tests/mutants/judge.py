@@ -31,14 +31,6 @@ def strata(*names: str) -> list[str]:
 
 
 LAWS_OF = {
-<<<<<<< HEAD
-    "train": f"{TRAINING} or {FILES} or test_randomness",
-    "records": FILES,
-    "launch": FILES,
-    "measures": "test_stacks and "
-    "(hessian or ntk or sharpness or landscape or geometry or barrier or pruning)",
-    "callbacks": "test_stacks and (two_callbacks or hessian or pruning_mixed or twin_out_of_order)",
-=======
     "train": [
         *strata(*STATE),
         "tests/laws/test_textbook.py",
@@ -50,7 +42,6 @@ LAWS_OF = {
     "launch": ["tests/sweeps", "tests/cli/test_train.py", *FILES],
     "measures": strata(*MEASURED),
     "callbacks": strata("two_callbacks", "twin_out_of_order", "pruning_mixed", "stops_with_twins"),
->>>>>>> laws
 }
 """By folder, the laws that a fault there can break."""
 
