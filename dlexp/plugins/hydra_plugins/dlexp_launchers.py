@@ -97,7 +97,8 @@ class EnsembleLauncher(Launcher):
     def _tell(self, returns: Sequence[JobReturn], first: int) -> None:
         """Tell Hydra's callbacks of the jobs, each as if it had run now."""
         for index, returned in enumerate(returns, first):
-            config = self.hydra_context.config_loader.load_sweep_config(self.config, list(returned.overrides or ()))
+            overrides = list(returned.overrides or ())
+            config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
             config.hydra.job.id = config.hydra.job.num = index
             callbacks = self.hydra_context.callbacks
             callbacks.on_job_start(config=config, task_function=self.task_function)

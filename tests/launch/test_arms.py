@@ -3,7 +3,7 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from dlexp.sweeps.arms import ArmError, expand_arm, overrides_of, select_arms
+from dlexp.launch.arms import ArmError, expand_arm, overrides_of, select_arms
 
 
 def parse(*texts):
