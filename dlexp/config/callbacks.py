@@ -16,6 +16,7 @@ from dlexp.config.least_squares import (
     LeastSquaresSettings,
     MinimumNormSettings,
     RandomFeatureRiskSettings,
+    UnexplainedVarianceSettings,
 )
 from dlexp.config.schedule import CallbackSettings, Schedule
 from dlexp.config.schema import Config
@@ -110,9 +111,7 @@ class BarrierSettings(Schedule):
             yield not_allowed(f"{key}.curve_batch_size", size, f"at most data.n_train={n_train}")
         targets = [settings.get("_target_") for settings in config.callbacks.values()]
         if self.partner == "twin" and PRUNING in targets:
-            yield not_allowed(
-                f"{key}.partner", "twin", "another one beside callbacks.pruning"
-            )
+            yield not_allowed(f"{key}.partner", "twin", "another one beside callbacks.pruning")
         if self.split_step is None:
             return
         if self.split_step >= config.total_steps:
@@ -270,18 +269,6 @@ class LinearPiecesSettings(Schedule):
         yield from super().problems_with(key, config)
         if config.data.input_dim != 1:
             yield not_allowed("data.input_dim", config.data.input_dim, f"1 with {key}")
-
-
-class UnexplainedVarianceSettings(Schedule):
-    """``callbacks=[unexplained_variance]``."""
-
-    metrics: ClassVar = ("test/unexplained_variance",)
-    in_half: ClassVar = True
-
-    def problems_with(self, key: str, config: Config) -> Iterator[str]:  # noqa: D102
-        yield from super().problems_with(key, config)
-        if config.data.task != "regression":
-            yield not_allowed("data.task", config.data.task, f"regression with {key}")
 
 
 _SETTINGS: Mapping[str, type[CallbackSettings]] = {

@@ -230,8 +230,11 @@ def test_layers_of_a_network_that_has_learnt_parity_show_it_and_those_of_an_untr
         "optimizer.schedule=constant",
         "trainer.max_steps=1500",
     )
-    errors, components = (arrays_of(folder)[f"geometry/{m}"] for m in ("probe_error", "pca_dimension"))
-    assert errors[0] == pytest.approx(0.5, abs=0.05)
+    errors, components = (
+        np.array([list(series(folder, f"geometry/{m}/layer_{k}").values()) for k in range(5)]).T
+        for m in ("probe_error", "pca_dimension")
+    )
+    assert errors[:, 0] == pytest.approx(0.5, abs=0.05)
     assert (errors[0] > 0.38).all()
     assert (errors[1, 2:] < 0.1).all()
     assert (components[1, 2:] < 0.6 * components[0, 2:]).all()
