@@ -5,13 +5,14 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from pytorch_lightning import Trainer
 from torch import nn
 
 from dlexp.callbacks.configured import ConfiguredCallback
+from dlexp.config.schedule import CallbackSettings, Schedule
 from dlexp.seeding import make_generator
 from dlexp.train.member import Member, evaluation_mode
 from dlexp.train.plan import log_spaced_steps
@@ -37,7 +38,12 @@ class MeasureCallback(ConfiguredCallback, ABC):
         seed: of the callback's own random stream (probes, directions), which begins anew at each measurement,
             so that a value does not depend on how often was measured before.
         figures: draw them at the end; arrays are kept in any case.
+
+    A measure of one's own needs a ``name`` and :meth:`measure`; settings beside these, a subclass of
+    :class:`~dlexp.config.schedule.Schedule` as its ``settings_model``.
     """
+
+    settings_model: ClassVar[type[CallbackSettings]] = Schedule
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)

@@ -31,7 +31,8 @@ def reason_to_train_anew(plain: Plain, versions: Mapping[str, str]) -> str | Non
         plain: its configuration.
         versions: of the libraries that it was made with, as ``result.json`` holds them.
 
-    >>> plain = {"optimizer": {"name": "adamw", "weight_decay": 0.1}, "model": {"parametrization": "mup"}}
+    >>> model = {"_target_": "dlexp.models.mlp.MLP", "parametrization": "mup"}
+    >>> plain = {"optimizer": {"name": "adamw", "weight_decay": 0.1}, "model": model}
     >>> reason_to_train_anew(plain, {"dlexp": "0.1.0"})
     'weight decay of AdamW shrank with the width under model.parametrization=mup'
     >>> reason_to_train_anew(plain, {"dlexp": "0.2.0"}) is None

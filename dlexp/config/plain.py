@@ -34,7 +34,9 @@ def resolved(plain: dict[str, Any], others: Mapping[str, Any]) -> dict[str, Any]
     What follows from other settings is filled first, so that an interpolation may name it, and once more
     where it follows from an interpolation.
     """
-    root = OmegaConf.create({**{key: others[key] for key in NOT_A_JOBS if key in others}, **plain})
+    text = str(plain)  # the nodes that it does not name need not be made, which takes longest
+    named = {key: others[key] for key in NOT_A_JOBS if key in others and key in text}
+    root = OmegaConf.create({**named, **plain})
     values: dict[str, Any] = {}
     for key in plain:
         node = root[key]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from dlexp.measures.chain import chain_of
 from dlexp.measures.determinism import require_deterministic, require_fixed, require_inputs
-from dlexp.measures.isolation import differentiable, ordinary, private_copy
+from dlexp.measures.isolation import RightDerivatives, chain_copy, differentiable, ordinary, private_copy
 
 __all__ = [
     "FunctionalLoss",
@@ -126,9 +126,10 @@ class FunctionalModel:
         self.x = ordinary(x)
         self.is_chain = chain_of(model, allow_frozen=True) is not None
         self.is_batched: bool | None = None
-        self._take(private_copy(model))
-        # A module that is no chain may keep something of what is tried on it.
-        self.probe = require_fixed(self.network if self.is_chain else private_copy(model), self.x)
+        self._take(chain_copy(model) if self.is_chain else private_copy(model))
+        with differentiable(), torch.no_grad():
+            # What is no chain may keep something of what is tried on it.
+            self.probe = self.outputs() if self.is_chain else require_fixed(self.trial.network, self.x)
 
     def _take(self, network: nn.Module) -> None:
         self.network = network
@@ -156,7 +157,13 @@ class FunctionalModel:
 
     def outputs(self, x: Tensor | None = None) -> Tensor:
         """Return the outputs of the copy as it is, with their graph; ``x`` None takes all inputs."""
-        result: Tensor = self.network(self.x if x is None else x)
+        x = self.x if x is None else x
+        result: Tensor
+        if self.is_chain:
+            result = self.network(x)
+        else:
+            with RightDerivatives():
+                result = self.network(x)
         return result
 
     def outputs_at(self, vector: Tensor, x: Tensor | None = None) -> Tensor:

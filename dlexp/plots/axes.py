@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from dlexp.plots.lines import INTERVAL, FloatArray, Point
-from dlexp.plots.marks import LAW
+from dlexp.plots.lines import INTERVAL, RUNS, FloatArray, Point
+from dlexp.plots.marks import LAW, MARK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,11 +104,9 @@ def number_text(value: float) -> str:
     >>> number_text(0.5), number_text(1000.0), number_text(1e-7)
     ('0.5', '1000', '1e-7')
     """
-    return (
-        f"{value:.4g}".replace("e-0", "e-").replace("e+0", "e+")
-        if value % 1 or abs(value) >= 1e6
-        else f"{value:.0f}"
-    )
+    if value % 1 == 0 and abs(value) < 1e6:
+        return f"{value:.0f}"
+    return f"{value:.4g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
 
 
 def fit(axes: "Axes") -> "Axes":
@@ -257,7 +255,10 @@ def _mark_below(axes: "Axes") -> None:
         line.remove()
     bottom = axes.get_ylim()[0]
     for line in list(axes.lines):
-        if str(line.get_label()).startswith("_") or not _is_in_data(axes, line):
+        is_no_mean = (
+            line.get_label() in (RUNS, LAW, MARK, BELOW) or line.get_marker() == "_"
+        )  # a whisker's end
+        if is_no_mean or not _is_in_data(axes, line):
             continue
         x, y = (np.asarray(data, dtype=float) for data in line.get_data())
         low = x[y < bottom]

@@ -141,7 +141,7 @@ def bars(axes: "Axes", groups: Mapping[str, Sequence[float | None]], **style: An
     whiskers = {"ecolor": style["color"], "capsize": 4, "linewidth": 1.2, "label": INTERVAL}
     axes.errorbar(x, mean, yerr=[mean - low, high - mean], fmt="none", **whiskers)
     _dots(axes, [(x + 0.12, values) for x, *_, values in points], style["color"])
-    axes.plot(x, mean, label="", zorder=3, clip_on=not points, **{**style, "linestyle": "none"})
+    axes.plot(x, mean, zorder=3, clip_on=not points, **{**style, "linestyle": "none"})
     axes.set_xticks(range(len(groups)), list(groups))
     axes.set_xlim(-0.6, len(groups) - 0.4)
     axes.grid(visible=False, axis="x")

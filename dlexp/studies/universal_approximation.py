@@ -140,7 +140,7 @@ def universal_approximation(axes: "list[Axes]", table: "Table") -> None:
     for arm, label in built.items():
         band(left, points[arm], label)
     band(right, points["hats"], built["hats"])
-    band(right, points["trained"], "trained ReLU networks", color="#009E73")
+    band(right, points["trained"], "trained ReLU networks")
     law(left, -4, points["hats"], "theory")
     law(left, -2, points["boxes"], "theory")
     threshold(left, "predicting 0", y=0.29997)

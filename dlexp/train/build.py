@@ -127,10 +127,10 @@ def make_trainer(
     keys = (*FOR_LIGHTNING, *IN_SINGLE_STEPS) if in_single_steps else FOR_LIGHTNING
     settings = {key: trainer[key] for key in keys if trainer.get(key) is not None}
     # All blocks of a run are one Lightning epoch; single steps are counted in epochs as users expect.
-    steps = make_plan(config, make_order(config)).total_steps
-    limits: dict[str, Any] = {"max_epochs": -1, "max_steps": steps}
-    if steps == 0:  # Lightning would call no hook
-        limits = {"max_epochs": 1, "max_steps": -1}
+    limits: dict[str, Any] = {"max_epochs": 1, "max_steps": -1}
+    total_steps = make_plan(config, make_order(config)).total_steps
+    if in_single_steps and total_steps:  # Lightning calls no hook of a run without steps
+        limits = {"max_epochs": -1, "max_steps": total_steps}
     return Trainer(
         **settings,
         **limits,

@@ -138,9 +138,9 @@ class Ensemble(LightningModule):
         if step and (is_log_point or is_check or is_epoch_end):  # step 0 was looked at when training began
             self._look(is_log_point, is_check)
         self._call("on_train_batch_end", outputs, self._rows_of(batch), batch_idx)
-        self._after_callbacks()
         ended = [member for member in self._running_or_failed if member.outcome != "running"]
-        self._end(ended)
+        self._end(ended)  # while it still has an engine
+        self._after_callbacks()
         if not self._running:
             self.trainer.should_stop = True
         elif ended and step < self.plan.total_steps:
@@ -230,7 +230,6 @@ class Ensemble(LightningModule):
 
     def _assemble(self, members: Sequence[Member], states: Mapping[Member, OptimizerState]) -> list[Engine]:
         """Return engines for members, each by the fastest that holds it, and say why not a stack."""
-        step = self.trainer.global_step
         to_stack: dict[Hashable, list[Member]] = defaultdict(list)
         loops = []
         for member in members:
@@ -244,20 +243,9 @@ class Ensemble(LightningModule):
             loops.append(member)
         engines: list[Engine] = []
         for alike in to_stack.values():
-            stacks: Stacks | None = Stacks(alike, states)
-            assert stacks is not None
-            unlike = differences(stacks, step)
-            if unlike:
-                for member, difference in unlike.items():
-                    unstack(member.network)
-                    self._remark(member, f"trained by itself: in a stack {difference}")
-                    member.stack_difference = difference
-                loops += unlike
-                alike = [member for member in alike if member not in unlike]
-                stacks = Stacks(alike, states) if alike else None
+            stacks, unlike = self._make_stacks(alike, states)
+            loops += unlike
             if stacks is not None:
-                for member in alike:
-                    self._remark(member, f"trained as one of {len(alike)} networks at once")
                 engines.append(stacks)
         for member in loops:
             loop = Loop([member], states)
@@ -267,6 +255,26 @@ class Ensemble(LightningModule):
                 self.trainer.optimizers = [loop.optimizer]
             engines.append(loop)
         return engines
+
+    def _make_stacks(
+        self, members: Sequence[Member], states: Mapping[Member, OptimizerState]
+    ) -> tuple[Stacks | None, list[Member]]:
+        """Return stacks that train as their members would alone, and the members that none would."""
+        left, refused = list(members), list[Member]()
+        while left:
+            stacks = Stacks(left, states)
+            unlike = differences(stacks, self.trainer.global_step)
+            if not unlike:
+                for member in left:
+                    self._remark(member, f"trained as one of {len(left)} networks at once")
+                return stacks, refused
+            for member, difference in unlike.items():
+                unstack(member.network)
+                self._remark(member, f"trained by itself: in a stack {difference}")
+                member.stack_difference = difference
+            refused += unlike
+            left = [member for member in left if member not in unlike]
+        return None, refused
 
     def _why_no_stack(self, member: Member) -> str | None:
         return "Lightning's hooks are called in each step" if self.in_single_steps else Stacks.why_not(member)

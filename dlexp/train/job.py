@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+RUNNING = ".running"
+"""A file in the folder of a job that is in training; left behind by a process that died."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -78,7 +81,11 @@ def run_tasks(
                 jobs.append(_Job(index, task))
             else:
                 runs[index] = stored
-        _train(jobs, engine, report)
+        try:
+            _train(jobs, engine, report)
+        finally:
+            for job in jobs:
+                job.stop()
         runs |= {job.index: job.run for job in jobs}
     for index, task in elsewhere:
         with JobLog(task.folder).active():
@@ -89,15 +96,42 @@ def run_tasks(
     return [runs[index] for index in range(len(tasks))]
 
 
+def was_lost(folder: Path) -> bool:
+    """Whether a job was in training when its process died: it says so, and nobody holds its lock."""
+    if not (folder / RUNNING).exists():
+        return False
+    lock = _lock_of(folder)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    lock.release()
+    return True
+
+
+def record_lost(task: Task, reason: str) -> Run:
+    """Record a job as failed whose process ended without a word."""
+    with info_logged():
+        job = _Job(0, task)
+        job.fail(RuntimeError(reason), None)
+    return job.run
+
+
 def finished_result(config: Mapping[str, Any], folder: Path) -> Run | None:
     """Return the stored result of a job that need not be run again, None if it is to be run.
 
-    A result of an earlier version that may be wrong is none.
+    A result of an earlier version that may be wrong is none, nor is one whose other files are damaged.
     """
     stored = read_result(folder)
     if stored is None or config["rerun"] or not stored.is_finished or stored.identity != identity(config):
         return None
-    return None if reason_to_train_anew(config, stored.versions) else stored
+    return None if _reason_anew(config, stored) else stored
+
+
+def _reason_anew(config: Mapping[str, Any], stored: Run) -> str | None:
+    """Return why a stored result is not to be relied on, None if it is."""
+    wrong = reason_to_train_anew(config, stored.versions)
+    return f"in version {stored.versions.get('dlexp')} {wrong}" if wrong else stored.damage()
 
 
 class _Job:
@@ -121,15 +155,21 @@ class _Job:
             clean=clean,
         )
         stored = read_result(task.folder)
-        reason = reason_to_train_anew(task.config, stored.versions) if stored else None
-        if stored is not None and reason is not None:
+        reason = _reason_anew(task.config, stored) if stored else None
+        if reason is not None:
             with self.log.active():
-                log.info("trained anew: in version %s %s", stored.versions.get("dlexp"), reason)
+                log.info("trained anew: %s", reason)
         _clear(task.folder)
-        for path, text in task.files.items():
+        (task.folder / RUNNING).touch()
+        for path, text in () if self.is_lean else task.files.items():
             target = task.folder / path
             target.parent.mkdir(exist_ok=True)
             target.write_text(text, encoding="utf-8")
+
+    @property
+    def is_lean(self) -> bool:
+        """Whether only results, metrics and what is asked for are kept."""
+        return self.task.config.get("records") == "lean"
 
     def make_member(self, shared: dict[str, Any], loggers_from_start: bool) -> "Member | None":
         """Return the member, its data drawn or shared with others; None if it cannot be made."""
@@ -153,7 +193,7 @@ class _Job:
         """Give the recorder the job's loggers, with the settings that the run began with."""
         from dlexp.train.build import make_loggers
 
-        if member.recorder.loggers:
+        if member.recorder.loggers or self.is_lean:
             return
         loggers = make_loggers(self.task.config, self.task.folder)
         hidden = ("name", "rerun", "objective", "logger", "study")
@@ -218,10 +258,17 @@ class _Job:
             member.recorder.write(self.task.folder)
             member.recorder.end(well=self.run.status == "done")
         self.run.duration_s = round(seconds, 4)
+        self.run.note_files(self.task.folder)
         self.run.write(self.task.folder)
         log.info("%s after %.2f s", self.run.status, self.run.duration_s)
-        self.log.flush()
+        if not (self.is_lean and self.run.is_finished):
+            self.log.flush()
+        self.stop()
         self.is_written = True
+
+    def stop(self) -> None:
+        """Be no longer in training, with or without a result."""
+        (self.task.folder / RUNNING).unlink(missing_ok=True)
 
 
 def _train(jobs: Sequence[_Job], engine: str | None, report: "Report | None") -> None:

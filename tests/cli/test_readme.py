@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from dlexp.config.validation import find_problems
+from dlexp.training.build import find_build_problems
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from dlexp.config.resolve import conf_directory
-from dlexp.config.validation import find_problems
-from dlexp.training.build import find_build_problems
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()

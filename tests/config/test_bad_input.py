@@ -1,6 +1,10 @@
 """Bad input: each is refused in one sentence that names the key, the value and what is allowed."""
 
+import math
+import re
+
 import pytest
+from hydra_plugins.dlexp_launchers import EnsembleLauncher
 
 # Overrides of one job, and what the sentence says.
 REFUSED = [
@@ -53,7 +57,10 @@ REFUSED = [
     ("optimizer.betas=[.9,1]", "optimizer.betas=[0.9,1.0] is not allowed"),
     ("optimizer.betas=0.9", "optimizer.betas=0.9 is not allowed"),
     ("optimizer.schedule=exponential", "one of constant, cosine or linear"),
-    ("training.loss=mss", "training.loss=mss is not allowed: it must be one of mse, half_mse"),
+    (
+        "training.loss=mss",
+        "training.loss=mss is not allowed: it must be mse, half_mse, huber, cross_entropy or the dotted name",
+    ),
     ("training.engine=fast", "training.engine=fast is not allowed: it must be one of auto, loop or stack."),
     ("training.log_points.per_decade=1e9", "training.log_points.per_decade=1000000000.0 is not allowed"),
     ("training.log_points.per_decade=1001", "a whole number between 1 and 1000."),
@@ -234,3 +241,19 @@ def test_all_problems_are_told_at_once(refusal):
 
 def test_a_rule_is_not_asked_of_a_value_that_is_wrong_by_itself(refusal):
     assert len(refusal("data.batch_size=many", "data.n_train=-3")) == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"workers": 0}, "hydra.launcher.workers=0 is not allowed: it must be a whole number between 1"),
+        (
+            {"memory_gib": -1},
+            "hydra.launcher.memory_gib=-1 is not allowed: it must be a finite number above 0.",
+        ),
+        ({"memory_gib": math.nan}, "hydra.launcher.memory_gib=nan is not allowed"),
+    ],
+)
+def test_a_launchers_settings_are_checked(settings, sentence):
+    with pytest.raises(SystemExit, match=re.escape(sentence)):
+        EnsembleLauncher(**{"together": True, "workers": 1, "memory_gib": 4.0, "executor": None, **settings})

@@ -95,6 +95,12 @@ def test_settings_follow_from_others_unless_they_are_set(composer):
     assert plain["callbacks"]["mine"] == {"_target_": "my.Callback", "rate": 2, "seed": None}
 
 
+def test_a_job_knows_its_number(composer):
+    lines = ["threads=${hydra.job.num}", "name=${hydra.job.id}_${arm}"]
+    assert [composer.compose(lines, n).plain["threads"] for n in (3, 7)] == [3, 7]
+    assert composer.compose(lines, 7).plain["name"] == "7_None"
+
+
 def test_null_leaves_a_callback_out(composer):
     lines = ["callbacks=[hessian,ntk]", "callbacks.hessian=null"]
     assert list(composer.compose(lines).plain["callbacks"]) == ["ntk"]

@@ -10,7 +10,6 @@ from pytorch_lightning import Trainer
 from dlexp.callbacks.base import MeasureCallback
 from dlexp.config.callbacks import SETTINGS
 from dlexp.config.check import DEFAULTS, known_keys
-from dlexp.config.identity import MOVED, current_target
 from dlexp.config.names import ACCELERATORS, ACTIVATIONS, FAMILIES, LAWS, OPTIMIZERS, PRECISIONS
 from dlexp.config.schema import Config, TrainerConfig, steps_per_epoch, total_steps
 from tests.config.conftest import CONF
@@ -136,12 +135,6 @@ def test_lightning_has_every_accelerator():
     from pytorch_lightning.accelerators import AcceleratorRegistry
 
     assert set(ACCELERATORS) - {"auto", "gpu"} <= set(AcceleratorRegistry.available_accelerators())
-
-
-def test_moved_classes_are_where_the_table_says():
-    for now in MOVED:
-        assert named(now)
-        assert current_target(MOVED[now]) == now
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from tests.laws.runs import optimize_together
 
 STEPS = 1000
 SHAPES = [
-    {"0.weight": (width, 2), "0.bias": (width,), "1.weight": (1, width), "1.bias": (1,)} for width in (3, 5, 1)
+    {"0.weight": (width, 2), "0.bias": (width,), "1.weight": (1, width), "1.bias": (1,)}
+    for width in (3, 5, 1)
 ]
 PLAIN = {"lr": 0.01, "momentum": 0.0, "betas": (0.9, 0.999), "weight_decay": 0.0, "nesterov": False}
 NESTEROV = [(0.9, 0.0), (0.5, 0.1), (0.9, 0.1)]

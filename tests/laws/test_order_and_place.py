@@ -67,8 +67,9 @@ SERIAL = "hydra/launcher=serial"
 
 
 def results(folder: Path) -> dict[str, Outcome]:
-    """Return the outcomes of a sweep's jobs by their names."""
-    return {path.parent.name: read(path.parent) for path in sorted(folder.glob("sweep/*/result.json"))}
+    """Return the outcomes of a sweep's jobs by their identities."""
+    paths = folder.glob("sweep/*/result.json")
+    return {json.loads(path.read_text())["identity"]: read(path.parent) for path in paths}
 
 
 @pytest.fixture(scope="module")

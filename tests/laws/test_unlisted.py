@@ -30,7 +30,9 @@ def test_masks_that_change_reach_every_member():
 
 def test_a_loss_that_no_stack_knows():
     with in_place_of("half_mse", foreign.fourth_power):
-        check([compose(*SMALL, "training.loss=half_mse", f"seed={seed}", "model.width=3") for seed in range(3)])
+        check(
+            [compose(*SMALL, "training.loss=half_mse", f"seed={seed}", "model.width=3") for seed in range(3)]
+        )
 
 
 LAYERS = [

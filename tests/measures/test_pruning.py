@@ -271,3 +271,25 @@ def test_refusals() -> None:
         model.hidden_1.weight[0, 0] = torch.nan
     with pytest.raises(ValueError, match=r"weights that are not finite in 'hidden_1.weight'"):
         magnitude_masks(model, 0.5)
+
+
+def test_weights_are_what_the_module_uses_as_weights(caplog):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.readout = nn.Linear(4, 1)
+            self.body = torch.nn.utils.parametrizations.weight_norm(nn.Linear(3, 4))
+            self.norm = nn.LayerNorm((2, 4))
+            self.turn = torch.nn.utils.parametrizations.orthogonal(nn.Linear(4, 4))
+
+    model = Model()
+    with caplog.at_level("INFO"):
+        masks = magnitude_masks(model, 0.5)
+    assert list(masks) == ["readout.weight", "body.parametrizations.weight.original1"]
+    assert density({"body": masks["body.parametrizations.weight.original1"]}) == 0.5
+    assert density({"readout": masks["readout.weight"]}) == 0.75
+    assert "readout.weight is pruned as the readout, at the rate 0.25" in caplog.text
+    with torch.no_grad():
+        direction = model.body.parametrizations.weight.original1
+        direction.mul_(masks["body.parametrizations.weight.original1"])
+    assert int((model.body.weight == 0).sum()) == 6  # the density that acts

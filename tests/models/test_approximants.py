@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
-
 from dlexp.config.validation import find_problems
+
 from dlexp.models.approximants import bumps, shallow_tent_map, tent_map
 
 GRID = torch.linspace(-1, 1, 1000, dtype=torch.float64)[:, None]

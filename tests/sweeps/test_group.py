@@ -4,10 +4,6 @@ import math
 
 import pytest
 import torch
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
-
-from dlexp.config.identity import identity
 from dlexp.sweeps.group import GroupModule
 from dlexp.sweeps.lockstep import Lockstep
 from dlexp.sweeps.train_group import make_member, train_group
@@ -16,6 +12,10 @@ from dlexp.training.optimizers import make_optimizer
 from dlexp.training.plan import Blocks
 from dlexp.training.recorder import Recorder
 from dlexp.training.steps import run_steps
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from dlexp.config.identity import identity
 
 FLOAT64 = ["logger=none", "trainer.precision=64-true", "trainer.accelerator=cpu"]
 

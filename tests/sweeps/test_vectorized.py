@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
-
 from dlexp.sweeps.executors import take_device
 from dlexp.training.module import SupervisedModule
+from omegaconf import OmegaConf
 
 TRAIN = [sys.executable, str(Path(__file__).resolve().parents[2] / "scripts" / "train.py")]
 SWEEP = ["-m", "model.width=1,2,5", "seed=0,1", "debug=fast", "trainer.accelerator=cpu"]

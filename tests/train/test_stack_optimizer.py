@@ -20,15 +20,26 @@ from dlexp.train.stacks.optimizers import StackOptimizer
 from dlexp.train.stacks.stack import Stack, unstack
 
 WIDTHS = (3, 1, 7)
-KINDS = {
-    "sgd": [OptimizerSettings("sgd", lr) for lr in (0.1, 0.01, 0.1)],
-    "one rate": [OptimizerSettings("sgd", 0.1)] * 3,
-    "momentum": [OptimizerSettings("sgd", 0.1, momentum=m, weight_decay=d) for m, d in ((0.9, 0), (0, 0.1), (0.5, 0))],
-    "nesterov": [OptimizerSettings("sgd", lr, momentum=0.9, nesterov=True) for lr in (0.1, 0.2, 0.3)],
-    "adam": [OptimizerSettings("adam", lr, betas=b) for lr, b in ((0.1, (0.9, 0.99)), (0.2, (0.5, 0.9)), (0.1, (0.9, 0.99)))],
-    "one adam": [OptimizerSettings("adam", 0.01, weight_decay=0.1)] * 3,
-    "adamw": [OptimizerSettings("adamw", lr, weight_decay=d) for lr, d in ((0.1, 0.1), (0.01, 0.5), (0.1, 0))],
-}  # fmt: skip
+SETTINGS = {  # of the members, by rule: (lr, momentum, weight decay) or (lr, betas, weight decay)
+    "sgd": [(0.1, 0.0, 0.0), (0.01, 0.0, 0.0), (0.1, 0.0, 0.0)],
+    "one rate": [(0.1, 0.0, 0.0)] * 3,
+    "momentum": [(0.1, 0.9, 0.0), (0.1, 0.0, 0.1), (0.2, 0.5, 0.0)],
+    "nesterov": [(0.1, 0.9, 0.0), (0.2, 0.9, 0.1), (0.3, 0.5, 0.0)],
+    "adam": [(0.1, (0.9, 0.99), 0.0), (0.2, (0.5, 0.9), 0.1), (0.1, (0.9, 0.99), 0.0)],
+    "one adam": [(0.01, (0.9, 0.999), 0.1)] * 3,
+    "adamw": [(0.1, (0.9, 0.99), 0.1), (0.01, (0.9, 0.99), 0.5), (0.1, (0.9, 0.99), 0.0)],
+}
+
+
+def settings_of(rule):
+    if "adam" in rule:
+        name = rule.split()[-1]
+        return [OptimizerSettings(name, lr, betas=b, weight_decay=d) for lr, b, d in SETTINGS[rule]]
+    nesterov = rule == "nesterov"
+    return [OptimizerSettings("sgd", lr, m, nesterov, weight_decay=d) for lr, m, d in SETTINGS[rule]]
+
+
+KINDS = {rule: settings_of(rule) for rule in SETTINGS}
 RULES = list(KINDS)
 
 

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from filelock import FileLock
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-
 from dlexp.training.checkpoint import save_checkpoint
 from dlexp.training.recorder import Recorder
 from dlexp.training.tensorboard import RunTensorBoard
+from filelock import FileLock
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 
 def event_files(folder: Path) -> list[Path]:

@@ -4,9 +4,9 @@ import math
 
 import pytest
 import torch
+from dlexp.training.optimizers import learning_rate_factor, make_optimizer
 
 from dlexp.models.mlp import MLP
-from dlexp.training.optimizers import learning_rate_factor, make_optimizer
 
 
 @pytest.mark.parametrize(("schedule", "half"), [("constant", 1.0), ("linear", 0.5), ("cosine", 0.5)])

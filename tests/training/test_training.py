@@ -4,13 +4,13 @@ import csv
 
 import pytest
 import torch
+from dlexp.training.build import build
+from dlexp.training.module import SupervisedModule
+from dlexp.training.recorder import Recorder
 from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import EarlyStopping
 
 from dlexp.measures.functional import parameter_vector
-from dlexp.training.build import build
-from dlexp.training.module import SupervisedModule
-from dlexp.training.recorder import Recorder
 
 
 def metric_rows(folder):

@@ -2,7 +2,6 @@
 
 import warnings
 from functools import cache
-from pathlib import Path
 
 import pytest
 from torch import nn
@@ -12,21 +11,7 @@ from tests.zoo.footprint import footprint
 from tests.zoo.measures import MEASURES
 from tests.zoo.oracle import Oracle
 
-KNOWN_FAULTS = Path(__file__).with_name("known_faults.txt")
-FAULTS = set(KNOWN_FAULTS.read_text().splitlines()) if KNOWN_FAULTS.exists() else set()
-
 _oracle = cache(lambda animal: Oracle(ANIMALS[animal]))
-
-PAIRS = [
-    pytest.param(
-        animal,
-        measure,
-        id=f"{measure}-{animal}",
-        marks=[pytest.mark.xfail(strict=True)] if f"{measure}-{animal}" in FAULTS else [],
-    )
-    for animal in ANIMALS
-    for measure in MEASURES
-]
 
 
 def _used(animal: str) -> nn.Module:
@@ -37,7 +22,8 @@ def _used(animal: str) -> nn.Module:
     return network
 
 
-@pytest.mark.parametrize(("animal", "measure"), PAIRS)
+@pytest.mark.parametrize("animal", ANIMALS)
+@pytest.mark.parametrize("measure", MEASURES)
 def test_a_measure_is_right_or_refuses_and_leaves_no_trace(animal: str, measure: str) -> None:
     kind, asked = ANIMALS[animal], MEASURES[measure]
     with warnings.catch_warnings():

@@ -103,6 +103,8 @@ def _count_outputs(function: FunctionalModel) -> int:
         raise ValueError(
             f"the model's outputs are {tuple(outputs.shape)} for {rows} rows; allowed: (N,) or (N, K)"
         )
+    if function.is_chain and outputs.ndim == 2:
+        return outputs.shape[1]
     with torch.no_grad():
         # Half first: batch statistics of a single row fail with an error of their own.
         for part in (max(1, rows // 2), 1):

@@ -49,7 +49,7 @@ def _together(function: FunctionalModel, x: Tensor) -> Tensor | None:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     else:
         found = torch.stack(columns, dim=1).detach()
-        if function.is_batched or agree(found[-1], _of_row(function, x[-1])):
+        if function.is_chain or function.is_batched or agree(found[-1], _of_row(function, x[-1])):
             function.is_batched = True
             return found
         reason = "its results differ from those of single rows"

@@ -29,6 +29,6 @@ def draw_critical_points(index: npt.NDArray[Any], loss: npt.NDArray[Any], *, n_s
         figure, (axes,) = new_page()
         scatter(axes, index, loss, "critical point", alpha=0.6)
         scatter(axes, indices, means, "mean", marker="_", markersize=18, alpha=1)
-        ticks_at(axes, indices.tolist())
+        ticks_at(axes, range(int(np.min(index)), int(np.max(index)) + 1) if len(index) else ())
         axes.set(xlabel="index (negative eigenvalues of the Hessian)", ylabel="training loss")
         return finish(figure, f"{len(index)} critical points found by {n_starts} searches")

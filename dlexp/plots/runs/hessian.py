@@ -94,13 +94,13 @@ def draw_spectrum(eigenvalues: Array, counts: Sequence[int], *, step: int) -> "F
     with look():
         figure, (axes,) = new_page(size=(6.4, 3.6))
         for part, colour, hatch, label in (
-            (negative, COLOURS[2], "////", "negative"),
+            (negative, COLOURS[4], "////", "negative"),
             (positive, COLOURS[0], None, "positive"),
         ):
             if len(part):
                 axes.hist(part, edges.tolist(), color=colour, hatch=hatch, ec="white", lw=0.3, label=label)
         if n_zero:
-            axes.plot([0, 0], [0.1, n_zero], color=BLACK, lw=1.2, marker="_", label="zero")
+            axes.plot([0, 0], [0.6, n_zero], color=BLACK, lw=1.2, marker="_", label="zero")
         axes.set_yscale("log")
         axes.set_ylim(bottom=0.6)
         axes.set(xlabel="eigenvalue of the Hessian of the training loss", ylabel="number of eigenvalues")

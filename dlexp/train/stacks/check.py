@@ -13,12 +13,20 @@ from dlexp.train.stacks.engine import Bucket, Stacks
 SLACK = 1000.0
 """Largest error of a sum, in units of eps x number of layers x the root of its number of terms."""
 
+STEPS = (1.0, -0.5)
+"""What multiplies the gradient in each step that is compared.
+
+The first step of a fresh optimizer does not depend on momentum and betas; nor, of Adam, does any other step
+along the same gradient.
+"""
+
 
 def differences(stacks: Stacks, step: int) -> dict[Member, str]:
     """Return, for each member that the stack would train otherwise than alone, in which number.
 
     On the batch of ``step`` every member's outputs and gradients are compared with its own, by autograd, and
-    one optimizer step with that of torch's optimizer from the *same* gradient. Nothing is changed.
+    two optimizer steps with those of torch's optimizer by the *same* gradients. What pads the stack must stay
+    0. Nothing is changed.
 
     A difference is measured relative to the norm of what is compared, layer by layer, and must stay below
     ``SLACK`` roundings for each layer: sums of some hundred terms in another order differ by less, a wrong
@@ -61,7 +69,9 @@ def _compare(bucket: Bucket, step: int) -> dict[Member, str]:
     steps = optimizer.steps
     states = [optimizer.state(position) for position in range(len(stack))]
     before = [stack.gather(position, stack.values) for position in range(len(stack))]
-    optimizer.step()
+    for multiple in STEPS:
+        torch.mul(gradients, multiple, out=stack.gradients)
+        bucket.update(1.0)
     after = stack.values.clone()
     for tensor, value in zip(optimizer.tensors(), kept, strict=True):
         tensor.copy_(value)
@@ -71,14 +81,16 @@ def _compare(bucket: Bucket, step: int) -> dict[Member, str]:
         own = stack.gather(position, gradients)
         difference = _differs_in_gradient(member, x[position], y[position], outputs[position], own)
         if difference is None:
-            alone = _step_alone(member, own, states[position])
+            alone = _steps_alone(member, own, states[position])
             moved = {name: value - before[position][name] for name, value in alone.items()}
             stepped = stack.gather(position, after)
             for name, value in alone.items():
+                if _is_padding_moved(bucket, name, position, after):
+                    difference = f"the padding of {name} is not 0"
                 # What a weight itself rounds to counts too: a step may be smaller.
                 scale = _norm(moved[name]) + _norm(value) * 1e-3
                 if not _is_close(stepped[name], value, scale, 1):
-                    difference = f"the step of {name} differs by {_norm(stepped[name] - value):.3g}"
+                    difference = f"the steps of {name} differ by {_norm(stepped[name] - value):.3g}"
         if difference is not None:
             found[member] = difference
     return found
@@ -104,10 +116,10 @@ def _differs_in_gradient(
     return None
 
 
-def _step_alone(
+def _steps_alone(
     member: Member, gradients: Mapping[str, Tensor], state: Mapping[str, Mapping[str, Tensor]]
 ) -> dict[str, Tensor]:
-    """Return what the member's weights would be after a step of torch's optimizer."""
+    """Return what the member's weights would be after the steps of torch's optimizer."""
     network, settings = member.network, member.optimizer_settings
     # Copies: the fused kernels do not know views into a stack.
     parameters = {
@@ -116,14 +128,27 @@ def _step_alone(
     }
     optimizer = optimizer_over(parameters, settings, learning_rate_factors(network, settings))
     set_state_by_name(optimizer, parameters, state)
-    for name, parameter in parameters.items():
-        parameter.grad = gradients[name].contiguous()
-    optimizer.step()
+    for multiple in STEPS:
+        for name, parameter in parameters.items():
+            parameter.grad = gradients[name].contiguous() * multiple
+        optimizer.step()
+        with torch.no_grad():
+            for name, mask in member.masks.items():
+                parameters[name].mul_(mask)
     return {name: p.detach() for name, p in parameters.items()}
 
 
 def _layers(member: Member) -> int:
     return sum(1 for name, _ in member.network.named_parameters() if name.endswith("weight"))
+
+
+def _is_padding_moved(bucket: Bucket, name: str, position: int, memory: Tensor) -> bool:
+    """Whether a block has numbers other than 0 beside a member's own; what is not finite may spread there."""
+    block = bucket.stack.blocks[name]
+    own = torch.zeros_like(memory)
+    block.of_member(own, position).fill_(1)
+    padding = block.of(memory)[position][block.of(own)[position] == 0]
+    return bool((padding[torch.isfinite(padding)] != 0).any())
 
 
 def _norm(tensor: Tensor) -> float:

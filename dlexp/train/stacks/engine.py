@@ -54,8 +54,12 @@ class Bucket:
         return self._epoch[1][index]
 
     def step(self, batch: Batch, factor: float | Tensor) -> None:
-        """Take one optimizer step for all members; what is masked stays 0."""
+        """Take one optimizer step for all members."""
         self.gradients(*batch)
+        self.update(factor)
+
+    def update(self, factor: float | Tensor) -> None:
+        """Take one optimizer step by the stack's gradients; what is masked stays 0."""
         self.optimizer.step(factor)
         if self.mask is not None:
             self.stack.values.mul_(self.mask)
@@ -114,7 +118,7 @@ class Stacks:
         self._schedule: Schedule = members[0].schedule
         self._factor: float | Tensor = 1.0
         if self._graphs:
-            self._factor = torch.ones((), device=members[0].tensors.x_train.device)
+            self._factor = members[0].tensors.x_train.new_ones(())  # as precise as the weights
 
     @staticmethod
     def why_not(member: Member) -> str | None:

@@ -105,7 +105,7 @@ def test_every_row_is_seen_once_an_epoch() -> None:
     batches = [rows for rows in seen if len(rows) < 5]  # without the look at all rows beforehand
     assert [len(rows) for rows in batches] == [2, 2, 1, 2, 2, 1]
     for epoch in (batches[:3], batches[3:]):
-        assert sorted(sum(epoch, [])) == [0, 1, 2, 3, 4]
+        assert sorted(row for rows in epoch for row in rows) == [0, 1, 2, 3, 4]
 
 
 def test_a_step_follows_the_gradient_of_the_trained_parameters() -> None:
