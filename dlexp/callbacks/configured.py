@@ -42,19 +42,10 @@ class ConfiguredCallback(Callback):
         """Raise an error where the callback cannot do with a network what it is to do."""
 
     def require_own_training(self, trainer: Trainer, member: Member, what: str) -> None:
-<<<<<<< HEAD
-        """Refuse a member that is a Trainer's own module, as Lightning's loop does not ``what``."""
-        if trainer.lightning_module is member:
-            raise ValueError(
-                f"callbacks.{self.name} needs dlexp's own training (dlexp.train, scripts/train.py), "
-                f"which {what}"
-            )
-=======
         """Raise ``ValueError`` where Lightning's loop trains the member: it does not do ``what``."""
         if trainer.lightning_module is member:
             ours = "dlexp's own training (dlexp.train, scripts/train.py)"
             raise ValueError(f"callbacks.{self.name} needs {ours}, which {what}")
->>>>>>> callbacks
 
     def due_steps(self, total_steps: int, steps_per_epoch: int) -> frozenset[int]:
         """Return the optimizer steps after which the network is looked at, the end left out."""

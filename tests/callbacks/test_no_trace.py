@@ -41,21 +41,9 @@ def state_of(member):
     gradients = {name: None if p.grad is None else p.grad.clone() for name, p in network.named_parameters()}
     moments = {n: {k: v.clone() for k, v in s.items()} for n, s in member.optimizer_state().items()}
     modes = [module.training for module in network.modules()]
-<<<<<<< HEAD
-    return (
-        named,
-        gradients,
-        moments,
-        modes,
-        torch.get_rng_state(),
-        np.random.get_state()[1],  # noqa: NPY002
-        random.getstate(),
-    )
-=======
     numpy_state = np.random.get_state()[1]  # noqa: NPY002
     drawn = torch.get_rng_state(), numpy_state, random.getstate()
     return named, gradients, moments, modes, drawn
->>>>>>> callbacks
 
 
 def same(one, other):
