@@ -55,7 +55,7 @@ def conclude(command: Command) -> int:
         from dlexp.results.kept import note_duration
 
         note_duration(command.folder, command.started)
-        code = report(command.folder, trust=True)  # its Python is this sweep's own
+        code = report(command.folder, trust=command.has_study)  # whose Python is then this sweep's own
     else:
         code = 0
         for run in command.runs:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlexp.callbacks.base import MeasureCallback, is_finite
+from dlexp.callbacks.base import MeasureCallback
 from dlexp.config.schedule import Schedule
 from tests.callbacks.reading import fitted
 
@@ -118,6 +118,5 @@ def test_a_network_that_has_diverged_is_not_measured(compose_plain):
     config = compose_plain(*SMALL, "optimizer=sgd", "optimizer.lr=1e20", "trainer.max_steps=9")
     member = fitted(config, Counting(every_n_steps=1))
     assert member.outcome == "diverged"
-    assert not is_finite(member.network)
     assert len(member.recorder.series("counting/step")[0]) < 9
     assert "seconds/counting" not in member.recorder.final

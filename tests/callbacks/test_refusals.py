@@ -51,6 +51,18 @@ class Noisy(nn.Module):
         return outputs + torch.randn_like(outputs)
 
 
+class Dropping(Skipping):
+    """Draws random numbers in training alone."""
+
+    def forward(self, x):
+        return super().forward(self.drop(x))
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.drop = nn.Dropout(0.5)
+
+
+DROPPING = [f"model._target_={__name__}.Dropping", "callbacks.barrier.matching=false"]
 SKIPPING = [f"model._target_={__name__}.Skipping"]
 NOISY = [f"model._target_={__name__}.Noisy"]
 RISK = ["data=linear_teacher", "data.input_dim=10", "model.bias=false", "trainer.max_steps=0"]
@@ -98,6 +110,22 @@ REFUSED = {
         "callbacks.barrier.partner=twin is not allowed",
     ),
     "curve_batch": ("barrier", ["callbacks.barrier.curve_batch_size=10000"], "at most data.n_train"),
+    "twin_with_dropout": ("barrier", DROPPING, "draws random numbers in training"),
+    "late_twin_with_dropout": (
+        "barrier",
+        [*DROPPING, "callbacks.barrier.split_step=5", "data.batch_size=10"],
+        "draws random numbers in training",
+    ),
+    "ticket_with_dropout": (
+        "pruning",
+        [
+            DROPPING[0],
+            "callbacks.pruning.control=random_signs",
+            "training.stopping.train_loss=null",
+            "callbacks.pruning.rounds=3",
+        ],
+        "draws random numbers in training",
+    ),
     "nonlinear": ("min_norm", [], "callbacks.min_norm is not allowed with this network"),
     "classes": ("min_norm", ["model=linear", "data=digits"], "training.loss=cross_entropy is not allowed"),
     "no_layer": ("geometry", ["callbacks.geometry.layers=[nope]"], "layers names 'nope'"),

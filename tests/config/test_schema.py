@@ -1,6 +1,7 @@
 """The tables of the configuration against YAML and the code that they are of."""
 
 import inspect
+import re
 from importlib import import_module
 
 import pytest
@@ -52,12 +53,15 @@ def settings_in_yaml(name):
 
 
 @pytest.mark.parametrize("target", SETTINGS)
-def test_a_callbacks_settings_stand_in_yaml(target):
+def test_a_callbacks_settings_stand_in_yaml_and_are_explained_by_its_class(target):
+    fields = {f.alias or name: f for name, f in SETTINGS[target].model_fields.items()}
     files = {settings["_target_"]: settings for settings in map(settings_in_yaml, callback_names())}
-    assert set(files[target]) == {
-        field.alias or name for name, field in SETTINGS[target].model_fields.items()
-    }
-    assert named(target).settings_model is SETTINGS[target]
+    assert set(files[target]) == set(fields)
+    callback = named(target)
+    assert callback.settings_model is SETTINGS[target]
+    explained = " ".join(inspect.getdoc(parent) or "" for parent in callback.__mro__)
+    for name in set(fields) - {"_target_"}:
+        assert re.search(rf"\b{name}\b", explained), name
 
 
 def callback_names():
