@@ -6,6 +6,7 @@ that what a law compares is what a user finds there.
 
 import contextlib
 import csv
+import functools
 import json
 import math
 import tempfile
@@ -21,6 +22,9 @@ import torch
 from torch import Tensor, nn
 
 import dlexp.train.build
+import dlexp.train.ensemble
+import dlexp.train.stacks.buckets
+import dlexp.train.stacks.engine
 from dlexp.cli.train import main as main  # the training command
 from dlexp.config.compose import Composer, composer_of
 from dlexp.data.datamodule import Tensors
@@ -91,12 +95,28 @@ def train_alone(config: Config, *, nudge: int | None = None, folder: Path | None
         return read(where)
 
 
-def train_together(configs: Sequence[Config], folder: Path | None = None) -> list[Outcome]:
-    """Return what comes of each of some jobs of one sweep, trained as one ensemble."""
-    with _folder(folder) as where:
+def train_together(
+    configs: Sequence[Config], folder: Path | None = None, *, eager: bool = False
+) -> list[Outcome]:
+    """Return what comes of each of some jobs of one sweep, trained as one ensemble.
+
+    Small networks fill one stack to their ends, as nothing else is worth its cost. ``eager`` ones are stacked
+    by their sizes, and anew whenever a member ends, as large ones are.
+    """
+    with _folder(folder) as where, _eager() if eager else contextlib.nullcontext():
         folders = [where / str(number) for number in range(len(configs))]
         run_tasks([Task(config, [], own) for config, own in zip(configs, folders, strict=True)])
         return [read(own) for own in folders]
+
+
+@contextlib.contextmanager
+def _eager() -> Iterator[None]:
+    by_size = functools.partial(dlexp.train.stacks.buckets.partition, layer_overhead=0.0)
+    with (
+        mock.patch.object(dlexp.train.stacks.engine, "partition", by_size),
+        mock.patch.object(dlexp.train.ensemble, "COMPACT_BELOW", math.inf),
+    ):
+        yield
 
 
 def why_alone(config: Config) -> str | None:
