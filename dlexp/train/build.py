@@ -127,11 +127,10 @@ def make_trainer(
     trainer = config["trainer"]
     keys = (*FOR_LIGHTNING, *IN_SINGLE_STEPS) if in_single_steps else FOR_LIGHTNING
     settings = {key: trainer[key] for key in keys if trainer.get(key) is not None}
-    # All blocks of a run are one Lightning epoch; single steps are counted in epochs as users expect.
-    limits: dict[str, Any] = {
-        "max_epochs": -1,
-        "max_steps": make_plan(config, make_order(config)).total_steps,
-    }
+    # All blocks of a run are one Lightning epoch; single steps are counted in epochs as users expect. A run
+    # without steps is an epoch of one empty block: of no step at all Lightning would call no hook.
+    total = make_plan(config, make_order(config)).total_steps
+    limits: dict[str, Any] = {"max_epochs": -1, "max_steps": total} if total else {"max_epochs": 1}
     return Trainer(
         **settings,
         **limits,

@@ -74,7 +74,7 @@ def test_the_command_line_selects_arms():
 
 
 def test_an_arm_that_does_not_exist_is_refused_by_name():
-    with pytest.raises(ArmError, match=r"arm=z is not allowed; allowed: a, b\."):
+    with pytest.raises(ArmError, match=r"arm=z is not allowed: it must be one of a, b\."):
         select_arms(["a", "b"], parse("arm=a,z"))
     with pytest.raises(ArmError, match="this sweep has no arms"):
         select_arms([], parse("arm=a"))

@@ -15,6 +15,12 @@ from dlexp.records.run import flatten
 WriteRun = Callable[..., Path]
 
 
+@pytest.fixture
+def run(write_run: WriteRun) -> WriteRun:
+    """Return what writes one run as a sweep leaves it."""
+    return write_run
+
+
 def test_a_row_holds_settings_metrics_and_what_became_of_the_run(tmp_path: Path, run: WriteRun) -> None:
     folder = run(tmp_path, {"model.width": 5}, {"test/loss": 0.2, "model/parameters": 111}, seed=3)
     table = dlexp.load_runs(tmp_path)
