@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dlexp.cli.gallery import settings_digests
-from dlexp.studies.gallery import BEGIN, END, gallery_text, region_text, replace_gallery
+from dlexp.report.gallery import BEGIN, END, gallery_text, region_text, replace_gallery
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 GALLERY = REPOSITORY / "outputs" / "gallery"
