@@ -3,6 +3,7 @@
 # make gallery the same, then the README's gallery
 # make test    sets up and runs lint, types and tests
 # make test-all also the heavy tests; make peers adds the independent libraries that some of them compare with
+# make mutants plants 150 faults, one at a time, and counts those that the tests notice; goes on where it stopped
 # make bench   times dlexp beside other ways of doing the same; make peers first compares with more of them
 # make format  rewrites the code in the project's style; make clean removes .venv and caches, not outputs/
 
@@ -13,7 +14,7 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: study studies gallery test test-all lint peers bench format clean
+.PHONY: study studies gallery test test-all lint peers mutants bench format clean
 .DEFAULT_GOAL := test
 
 study: $(INSTALLED)
@@ -40,20 +41,25 @@ test-all: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "slow or not slow"
 
 lint: $(INSTALLED)
-	$(BIN)/ruff check dlexp scripts tests
-	$(BIN)/ruff format --check dlexp scripts tests
+	$(BIN)/ruff check dlexp benchmarks scripts tests
+	$(BIN)/ruff format --check dlexp benchmarks scripts tests
 	$(BIN)/mypy
 
 # Without their dependencies: both ask for torchvision, which exists for CUDA builds of torch only.
 peers: $(INSTALLED)
 	$(BIN)/pip install -qq --no-deps -r requirements-peers.txt
 
+# In a copy of the last commit, whose tests must be green.
+mutants: $(INSTALLED)
+	$(BIN)/pip install -qq -c constraints.txt -e '.[dev,mutants]'
+	$(BIN)/python tests/mutants/session.py
+
 bench: $(INSTALLED)
-	$(BIN)/python scripts/bench.py
+	$(BIN)/python -m benchmarks
 
 format: $(INSTALLED)
-	$(BIN)/ruff check --fix dlexp scripts tests
-	$(BIN)/ruff format dlexp scripts tests
+	$(BIN)/ruff check --fix dlexp benchmarks scripts tests
+	$(BIN)/ruff format dlexp benchmarks scripts tests
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version); the first time takes two minutes or so."

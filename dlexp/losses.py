@@ -4,6 +4,7 @@ torch is not imported: a loss is arithmetic on the tensors that it is given, and
 name or its label (the configuration, a figure) need not wait for torch.
 """
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -128,6 +129,27 @@ CROSS_ENTROPY = Loss(
 LOSSES: dict[str, Loss] = {
     loss.name: loss for loss in (MEAN_SQUARED_ERROR, HALF_MEAN_SQUARED_ERROR, HUBER, CROSS_ENTROPY)
 }
+
+
+def find(name: str) -> Loss:
+    """Return one of ``LOSSES``, or the :class:`Loss` that a dotted path names (``my_losses.LOGISTIC``).
+
+    Raises ``ValueError`` if there is none.
+
+    >>> find("huber").label
+    'Huber loss'
+    """
+    if name in LOSSES:
+        return LOSSES[name]
+    module, _, attribute = name.rpartition(".")
+    try:
+        loss = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"training.loss={name} is not allowed: {error}") from None
+    if not isinstance(loss, Loss):
+        raise ValueError(f"training.loss={name} is not allowed: it must be a dlexp.losses.Loss")
+    return loss
+
 
 DEFAULT_LOSSES = {REGRESSION: MEAN_SQUARED_ERROR.name, CLASSIFICATION: CROSS_ENTROPY.name}
 """By task, what ``training.loss: null`` stands for."""

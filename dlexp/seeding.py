@@ -54,7 +54,10 @@ class GlobalRandomState:
         if self._own is None:
             random.seed(self._seed)
             np.random.seed(self._seed % 2**32)  # noqa: NPY002
-            torch.manual_seed(self._seed)
+            # torch.manual_seed would keep a stack trace for each kind of device that is not in use.
+            torch.default_generator.manual_seed(self._seed)
+            if torch.cuda.is_available():
+                torch.cuda.manual_seed_all(self._seed)
         else:
             _set_states(self._own)
         try:

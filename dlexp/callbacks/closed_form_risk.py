@@ -1,83 +1,73 @@
 """The closed-form risk of the problem at hand, recorded beside the measured test loss."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Trainer
 from torch import nn
 
+from dlexp.callbacks.configured import ConfiguredCallback
+from dlexp.config.least_squares import (
+    ClosedFormRiskSettings,
+    IsotropicRiskSettings,
+    RandomFeatureRiskSettings,
+)
 from dlexp.data.generators.regression import teacher_direction
 from dlexp.measures.risk import isotropic_risk, random_feature_risk
 from dlexp.train.member import Member
-from dlexp.train.plan import Plan
-
-TEACHER = "dlexp.data.generators.linear_teacher"
 
 
-class ClosedFormRisk(Callback):
+class ClosedFormRisk(ConfiguredCallback):
     """Records a formula's value for a linear teacher; subclasses say which formula.
 
-    ``noise`` and ``test_noise`` (None: the same) are the standard deviations of the noise in the training and
-    test targets. Where the formula is infinite nothing is kept. Data of another law are refused.
+    Data of another law are refused.
+
+    Args:
+        noise, test_noise: standard deviations of the noise in training and test targets; None: the same.
     """
 
+    settings: ClosedFormRiskSettings
     metric: str
 
-    def __init__(self, *, noise: float, test_noise: float | None = None) -> None:
-        self.noise = noise
-        self.test_noise = noise if test_noise is None else test_noise
-
     @abstractmethod
-    def risk(self, module: Member) -> float:
+    def risk(self, member: Member) -> float:
         """Return the expected test loss on targets without noise."""
 
-    def find_problems(self, config: Mapping[str, Any], plan: Plan) -> list[str]:
-        """Return what else in a job's configuration the formula does not hold for."""
-        target = config["data"]["generator"]["_target_"]
-        if target == TEACHER:
-            return []
-        return [f"data.generator._target_={target} is not allowed: {self.metric} is the risk for {TEACHER}."]
+    def try_on(self, trial: Member) -> None:
+        """Evaluate the formula."""
+        self.risk(trial)
 
-    def due_steps(self, total_steps: int, steps_per_epoch: int) -> frozenset[int]:
-        """Return no steps: the formula does not change."""
-        return frozenset()
-
-    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+    def on_train_start(self, trainer: Trainer, member: Any) -> None:
         """Record the formula's value."""
-        module.record({self.metric: self.risk(module) + self.test_noise**2})
+        noise, test_noise = self.settings.noise, self.settings.test_noise
+        test_noise = noise if test_noise is None else test_noise
+        member.record({self.metric: self.risk(member) + test_noise**2})
 
 
 class IsotropicRisk(ClosedFormRisk):
     """``risk/isotropic``: of minimum-norm least squares on the inputs, exact for finite sizes.
 
     The mean over training sets for the given teacher (:func:`~dlexp.measures.risk.isotropic_risk`; Belkin,
-    Hsu & Xu 2020). ``teacher_dim`` is the data set's, ``seed`` its ``teacher_seed``.
+    Hsu & Xu 2020). ``teacher_dim`` is the data set's, ``seed`` its ``teacher_seed``. Infinite where as many
+    rows as inputs, or one more or less, are fitted.
     """
 
+    name = "isotropic_risk"
     metric = "risk/isotropic"
+    settings_model = IsotropicRiskSettings
+    settings: IsotropicRiskSettings
 
-    def __init__(
-        self,
-        *,
-        noise: float,
-        test_noise: float | None = None,
-        teacher_dim: int | None = None,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(noise=noise, test_noise=test_noise)
-        self.teacher_dim, self.seed = teacher_dim, seed
-
-    def risk(self, module: Member) -> float:
+    def risk(self, member: Member) -> float:
         """Return the formula for the share of the teacher that the inputs show."""
-        n, p = module.tensors.x_train.shape
-        inside = teacher_direction(self.teacher_dim or p, self.seed)[:p].square().sum().item()
+        n, p = member.tensors.x_train.shape
+        direction = teacher_direction(self.settings.teacher_dim or p, self.settings.seed)
+        inside = direction[:p].square().sum().item()
         return isotropic_risk(
             n,
             p,
             signal_inside=inside,
             signal_outside=max(1 - inside, 0.0),
-            noise_std=self.noise,
+            noise_std=self.settings.noise,
             include_noise=False,
         )
 
@@ -89,14 +79,24 @@ class RandomFeatureRisk(ClosedFormRisk):
     Montanari 2019), for a two-layer network whose readout is solved for with the penalty ``ridge``.
     """
 
+    name = "random_feature_risk"
     metric = "risk/random_features"
+    settings_model = RandomFeatureRiskSettings
+    settings: RandomFeatureRiskSettings
 
-    def __init__(self, *, noise: float, test_noise: float | None = None, ridge: float = 0.0) -> None:
-        super().__init__(noise=noise, test_noise=test_noise)
-        self.ridge = ridge
+    def try_on(self, trial: Member) -> None:
+        """Refuse what is not a readout on one layer of ReLU features, all without biases."""
+        leaves = [part for part in trial.network.modules() if not any(True for _ in part.children())]
+        biases = [name for name, _ in trial.network.named_parameters() if name.endswith("bias")]
+        is_known = len(leaves) == 3 and type(leaves[1]) is nn.ReLU and isinstance(leaves[2], nn.Linear)
+        if not is_known or biases:
+            kind = type(trial.network).__name__
+            raise ValueError(f"this {kind} is no linear readout on one layer of ReLU features without biases")
+        super().try_on(trial)
 
-    def risk(self, module: Member) -> float:
+    def risk(self, member: Member) -> float:
         """Return the formula for the network's number of features."""
-        n, d = module.tensors.x_train.shape
-        p = cast(nn.Linear, module.network.readout).in_features
-        return random_feature_risk(n, p, d, noise_std=self.noise, ridge=self.ridge, include_noise=False)
+        n, d = member.tensors.x_train.shape
+        features: int = member.network.readout.in_features  # type: ignore[union-attr, assignment]
+        noise, ridge = self.settings.noise, self.settings.ridge
+        return random_feature_risk(n, features, d, noise_std=noise, ridge=ridge, include_noise=False)

@@ -2,18 +2,18 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
 from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.edge import edge_of_stability, reason_without_edge, sharpness_relative_to_edge
-from dlexp.callbacks.figures.hessian import draw_lambda_max, draw_spectral_density, draw_spectrum
-from dlexp.callbacks.settings import require_count, require_positive
+from dlexp.callbacks.edge import edge_metrics, eigenvalue_lines, reason_without_edge
+from dlexp.config.callbacks import HessianSettings
 from dlexp.measures.functional import parameter_vector
 from dlexp.measures.hessian import (
+    hvp,
     inertia,
     negative_fraction,
     spectral_density,
@@ -21,6 +21,7 @@ from dlexp.measures.hessian import (
     top_eigenvalues,
     trace,
 )
+from dlexp.plots.runs.hessian import draw_lambda_max, draw_spectral_density, draw_spectrum
 from dlexp.train.member import Member
 
 log = logging.getLogger(__name__)
@@ -36,15 +37,14 @@ class Hessian(MeasureCallback):
     at the last step taken, which with momentum is divided by 1 + momentum and counts weight decay as
     curvature, and ``sharpness/relative_to_edge_late_mean``, its mean over the last ``late_measurements``
     measurements: at the edge lambda_max oscillates about it (Cohen et al. 2021). Both are left out for other
-    optimizers and for learning rates that differ by layer, the mean for fewer measurements too. NaN where
-    the Hessian overflows.
+    optimizers and for learning rates that differ by layer, the mean for fewer measurements too. All are NaN
+    where the Hessian overflows.
 
     Up to ``dense_up_to`` parameters all are exact, from the whole spectrum; beyond, Lanczos starts from the
     eigenvectors found before. Weights that are masked count as any other.
 
-    Arrays: ``hessian/steps``, ``hessian/lambda_max``, ``hessian/lambda_min``, ``hessian/edge`` (T,), the
-    lambda_max at the edge of stability; at the end ``hessian/eigenvalues`` (P,), or ``hessian/density_grid``,
-    ``hessian/density`` (G,), ``hessian/density_nodes`` and ``hessian/density_weights`` (probes, steps).
+    Arrays, at the end: ``hessian/eigenvalues`` (P,), or ``hessian/density_grid``, ``hessian/density`` (G,),
+    ``hessian/density_nodes`` and ``hessian/density_weights`` (probes, steps).
     Figures: ``hessian/lambda_max``, ``hessian/spectrum``.
 
     Args:
@@ -59,189 +59,110 @@ class Hessian(MeasureCallback):
         late_measurements: how many measurements ``sharpness/relative_to_edge_late_mean`` is the mean of.
         batch_size: rows at once, to bound the memory; None for all.
         schedule: arguments of :class:`~dlexp.callbacks.base.MeasureCallback`.
-
-    Raises ``ValueError`` for settings that are not allowed.
     """
 
     name = "hessian"
+    settings_model = HessianSettings
+    settings: HessianSettings
 
-    def __init__(
-        self,
-        *,
-        n_samples: int | None = None,
-        dense_up_to: int = 1000,
-        smallest: bool = True,
-        trace_probes: int | None = None,
-        density_probes: int | None = 5,
-        density_steps: int = 60,
-        tolerance: float = 1e-5,
-        late_measurements: int = 10,
-        batch_size: int | None = None,
-        **schedule: Any,
-    ) -> None:
-        super().__init__(**schedule)
-        require_count("n_samples", n_samples, null="all")
-        require_count("dense_up_to", dense_up_to, minimum=0)
-        require_count("trace_probes", trace_probes, minimum=2, null="no trace")
-        require_count("density_probes", density_probes, null="no density")
-        require_count("density_steps", density_steps)
-        require_positive("tolerance", tolerance)
-        require_count("late_measurements", late_measurements)
-        require_count("batch_size", batch_size, null="all at once")
-        self.n_samples = n_samples
-        self.dense_up_to = dense_up_to
-        self.trace_probes = trace_probes
-        self.density_probes, self.density_steps = density_probes, density_steps
-        self.tolerance = tolerance
-        self.smallest = smallest
-        self.late_measurements = late_measurements
-        self.batch_size = batch_size
+    def left_out(self, member: Member) -> Iterator[str]:
+        """Say what large networks and other optimizers do not have."""
+        if not self._is_dense(member):
+            yield f"hessian/negative_fraction: more than dense_up_to={self.settings.dense_up_to} parameters"
+        reason = reason_without_edge(member)
+        if reason is not None:
+            yield f"sharpness/relative_to_edge: {reason}"
 
-    def begin(self, module: Member) -> None:
-        """Decide what can be measured."""
-        self._steps: list[int] = []
-        self._values: dict[str, list[float]] = {"lambda_max": [], "lambda_min": [], "edge": [], "loss": []}
-        self._relative: list[float] = []
+    def begin(self, member: Member) -> None:
+        """Forget what an earlier training has left."""
         self._eigenvectors: Tensor | None = None
-        self._spectrum: tuple[int, Tensor] | None = None
-        size = len(parameter_vector(module.network))
-        self._is_dense = size <= self.dense_up_to
-        self._has_smallest = self._is_dense or self.smallest
-        if not self._is_dense:
-            log.info(
-                "hessian/negative_fraction is left out: %d parameters are more than dense_up_to=%d",
-                size,
-                self.dense_up_to,
-            )
-        reason = reason_without_edge(module)
-        self._has_edge = reason is None
-        if reason:
-            log.info("sharpness/relative_to_edge is left out: %s", reason)
+        self._eigenvalues: tuple[int, Tensor] | None = None
 
-    def measure(self, module: Member) -> Mapping[str, float]:
+    def try_on(self, trial: Member) -> None:
+        """Differentiate the loss twice."""
+        network, loss, x, y = self._loss(trial)
+        hvp(network, loss, x, y, parameter_vector(network))
+
+    def measure(self, member: Member) -> Mapping[str, float]:
         """Return the metrics."""
         try:
-            metrics = self._from_spectrum(module) if self._is_dense else self._from_products(module)
+            metrics = self._exactly(member) if self._is_dense(member) else self._by_products(member)
         except LinAlgError:
-            log.warning("the Hessian is not finite at step %d: its metrics are NaN", module.step)
+            log.warning("the Hessian is not finite at step %d: its metrics are NaN", member.step)
             self._eigenvectors = None
-            metrics = dict.fromkeys(("hessian/lambda_max", "hessian/lambda_min"), math.nan)
-        lambda_max = metrics["hessian/lambda_max"]
-        if self._has_edge:
-            metrics |= self._relative_to_edge(module, lambda_max)
-        self._steps.append(module.step)
-        values = {
-            "lambda_max": lambda_max,
-            "lambda_min": metrics.get("hessian/lambda_min", math.nan),
-            "edge": edge_of_stability(module) if self._has_edge else math.nan,
-            "loss": float(module.evaluate("train")["train/loss"]),
-        }
-        for name, value in values.items():
-            self._values[name].append(value)
-        return metrics
+            metrics = dict.fromkeys(self._names(member), math.nan)
+        return metrics | edge_metrics(member, metrics["hessian/lambda_max"], self.settings.late_measurements)
 
-    def finish(self, module: Member) -> None:
-        """Keep the values over time and the spectrum, and draw both."""
-        recorder = module.recorder
-        if self._steps:
-            recorder.record_array("hessian/steps", self._steps)
-            names = ["lambda_max"]
-            names += ["lambda_min"] if self._has_smallest else []
-            names += ["edge"] if self._has_edge else []
-            for name in names:
-                recorder.record_array(f"hessian/{name}", self._values[name])
-            if self.figures:
-                figure = draw_lambda_max(self._steps, **self._values, loss_name=module.loss.name)
-                recorder.record_figure("hessian/lambda_max", figure, step=module.step)
+    def finish(self, member: Member) -> None:
+        """Keep the spectrum, or its density, and draw it."""
+        lines = eigenvalue_lines(member)
+        if lines["steps"]:
+            self.draw(member, "hessian/lambda_max", draw_lambda_max, **lines)
+        size, step, record = len(parameter_vector(member.network)), member.step, member.recorder.record_array
         try:
-            self._finish_spectrum(module)
+            if self._is_dense(member):
+                eigenvalues = self._spectrum(member)
+                record("hessian/eigenvalues", eigenvalues.cpu())
+                values, signs = eigenvalues.cpu().numpy(), inertia(eigenvalues)
+                self.draw(member, "hessian/spectrum", draw_spectrum, values, signs, step=step)
+            elif self.settings.density_probes is not None:
+                density = spectral_density(
+                    *self._loss(member),
+                    n_probes=self.settings.density_probes,
+                    n_steps=self.settings.density_steps,
+                    **self._how(),
+                )
+                for name, array in zip(("_grid", "", "_nodes", "_weights"), density[:4], strict=True):
+                    record(f"hessian/density{name}", array.cpu())
+                self.draw(member, "hessian/spectrum", draw_spectral_density, density, size=size, step=step)
         except LinAlgError:
-            log.warning("the Hessian is not finite at step %d: there is no spectrum", module.step)
+            log.warning("the Hessian is not finite at step %d: there is no spectrum", step)
 
-    def _finish_spectrum(self, module: Member) -> None:
-        recorder, step = module.recorder, module.step
-        if self._is_dense:
-            eigenvalues = self._eigenvalues(module)
-            recorder.record_array("hessian/eigenvalues", eigenvalues.cpu())
-            if self.figures:
-                figure = draw_spectrum(eigenvalues.cpu().numpy(), inertia(eigenvalues), step=step)
-                recorder.record_figure("hessian/spectrum", figure, step=step)
-        elif self.density_probes is not None:
-            density = spectral_density(
-                *self._loss(module),
-                n_probes=self.density_probes,
-                n_steps=self.density_steps,
-                generator=self.generator(),
-                batch_size=self.batch_size,
-            )
-            arrays = {
-                "density_grid": density.grid,
-                "density": density.density,
-                "density_nodes": density.nodes,
-                "density_weights": density.weights,
-            }
-            for name, array in arrays.items():
-                recorder.record_array(f"hessian/{name}", array.cpu())
-            if self.figures:
-                size = len(parameter_vector(module.network))
-                figure = draw_spectral_density(density, size=size, step=step)
-                recorder.record_figure("hessian/spectrum", figure, step=step)
+    def _is_dense(self, member: Member) -> bool:
+        return len(parameter_vector(member.network)) <= self.settings.dense_up_to
 
-    def _loss(self, module: Member) -> tuple[Any, ...]:
+    def _names(self, member: Member) -> list[str]:
+        """Return what is measured but for the edge."""
+        chosen = self.settings
+        is_dense = self._is_dense(member)
+        names = ["lambda_max", *["lambda_min"] * (is_dense or chosen.smallest)]
+        names += ["trace", "trace_standard_error"] * (is_dense or chosen.trace_probes is not None)
+        return [f"hessian/{name}" for name in (*names, *["negative_fraction"] * is_dense)]
+
+    def _loss(self, member: Member) -> tuple[Any, ...]:
         """Return what the measures take: network, loss and the rows used."""
-        x, y = module.tensors.x_train, module.tensors.y_train
-        return module.network, module.loss, x[: self.n_samples], y[: self.n_samples]
+        rows = slice(self.settings.n_samples)
+        return member.network, member.loss, member.tensors.x_train[rows], member.tensors.y_train[rows]
 
-    def _eigenvalues(self, module: Member) -> Tensor:
-        """Return the whole spectrum, found once a step."""
-        if self._spectrum is None or self._spectrum[0] != module.step:
-            self._spectrum = module.step, spectrum(*self._loss(module), batch_size=self.batch_size)
-        return self._spectrum[1]
+    def _how(self) -> dict[str, Any]:
+        return {"generator": self.generator(), "batch_size": self.settings.batch_size}
 
-    def _relative_to_edge(self, module: Member, lambda_max: float) -> dict[str, float]:
-        relative = sharpness_relative_to_edge(module, lambda_max)
-        metrics = {"sharpness/relative_to_edge": relative}
-        self._relative.append(relative)
-        if len(self._relative) >= self.late_measurements:
-            late = self._relative[-self.late_measurements :]
-            metrics["sharpness/relative_to_edge_late_mean"] = sum(late) / len(late)
-        return metrics
+    def _spectrum(self, member: Member) -> Tensor:
+        """Return all eigenvalues, found once a step."""
+        if self._eigenvalues is None or self._eigenvalues[0] != member.step:
+            found = spectrum(*self._loss(member), batch_size=self.settings.batch_size)
+            self._eigenvalues = member.step, found
+        return self._eigenvalues[1]
 
-    def _from_spectrum(self, module: Member) -> dict[str, float]:
-        eigenvalues = self._eigenvalues(module)
-        return {
-            "hessian/lambda_max": float(eigenvalues[-1]),
-            "hessian/lambda_min": float(eigenvalues[0]),
-            "hessian/trace": float(eigenvalues.sum()),
-            "hessian/trace_standard_error": 0.0,
-            "hessian/negative_fraction": negative_fraction(eigenvalues),
-        }
+    def _exactly(self, member: Member) -> dict[str, float]:
+        all_of_them = self._spectrum(member)
+        top, bottom, total = float(all_of_them[-1]), float(all_of_them[0]), float(all_of_them.sum())
+        values = (top, bottom, total, 0.0, negative_fraction(all_of_them))
+        return dict(zip(self._names(member), values, strict=True))
 
-    def _from_products(self, module: Member) -> dict[str, float]:
+    def _by_products(self, member: Member) -> dict[str, float]:
         found = top_eigenvalues(
-            *self._loss(module),
-            end="both" if self._has_smallest else "largest",
+            *self._loss(member),
+            end="both" if self.settings.smallest else "largest",
             start=self._eigenvectors,
-            tolerance=self.tolerance,
-            generator=self.generator(),
-            batch_size=self.batch_size,
+            tolerance=self.settings.tolerance,
+            **self._how(),
         )
         if not found.converged:
-            log.warning(
-                "the extreme eigenvalues at step %d are known up to %.2g only",
-                module.step,
-                float(found.residuals.max()),
-            )
+            error = float(found.residuals.max())
+            log.warning("the extreme eigenvalues at step %d are known up to %.2g only", member.step, error)
         self._eigenvectors = found.eigenvectors if bool(found.eigenvectors.isfinite().all()) else None
-        names = ("hessian/lambda_max", "hessian/lambda_min")[: len(found.eigenvalues)]
-        metrics = dict(zip(names, found.eigenvalues.tolist(), strict=True))
-        if self.trace_probes is not None:
-            estimate = trace(
-                *self._loss(module),
-                n_probes=self.trace_probes,
-                generator=self.generator(),
-                batch_size=self.batch_size,
-            )
-            metrics["hessian/trace"] = estimate.trace
-            metrics["hessian/trace_standard_error"] = estimate.standard_error
-        return metrics
+        values = found.eigenvalues.tolist()
+        if self.settings.trace_probes is not None:
+            values += trace(*self._loss(member), n_probes=self.settings.trace_probes, **self._how())[:2]
+        return dict(zip(self._names(member), values, strict=True))

@@ -10,19 +10,19 @@ from dlexp.models.mlp import MLP
 from dlexp.train.member import Member
 
 
-def reason_without_limit(module: Member) -> str | None:
+def reason_without_limit(member: Member) -> str | None:
     """Return why the kernel has no known limit at infinite width, in one sentence, or None if it has."""
-    if not isinstance(module.network, MLP):
-        return f"a {type(module.network).__name__} is not an MLP"
-    if module.network.parametrization != "ntk":
-        return f"model.parametrization={module.network.parametrization} is not ntk"
+    if type(member.network) is not MLP or not member.network_settings:
+        return f"a {type(member.network).__name__} is not an MLP of known settings"
+    if member.network.parametrization != "ntk":
+        return f"model.parametrization={member.network.parametrization} is not ntk"
     return None
 
 
-def infinite_kernel(module: Member, x: Tensor) -> Tensor:
+def infinite_kernel(member: Member, x: Tensor) -> Tensor:
     """Return the limit on x (N, d), with the network's own scales: (N, N), for K outputs (N, N, K, K)."""
-    settings: Any = module.network_settings
-    *hidden, readout = module.network.linear_layers()  # type: ignore[operator]
+    settings: Any = member.network_settings
+    *hidden, readout = member.network.linear_layers()  # type: ignore[operator]
     first = hidden[0] if hidden else readout
     kernel = infinite_ntk(
         x,

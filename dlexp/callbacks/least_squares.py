@@ -1,24 +1,20 @@
 """The readout of a network solved for instead of trained: least squares on the features below it."""
 
-import math
-from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Trainer
 from torch import Tensor, nn
 
+from dlexp.callbacks.configured import ConfiguredCallback
+from dlexp.config.least_squares import LeastSquaresSettings
 from dlexp.measures.functional import parameter_vector
 from dlexp.measures.risk import ridge_solution
 from dlexp.models.layers import ScaledLinear
-from dlexp.train.build import network_settings
-from dlexp.train.member import Member, evaluation_mode, make_network
-from dlexp.train.plan import Plan
-
-SQUARED_ERRORS = ("mse", "half_mse")
+from dlexp.train.member import Member, evaluation_mode
 
 
-class LeastSquaresReadout(Callback):
+class LeastSquaresReadout(ConfiguredCallback):
     """Replaces the readout, when training is over, by the least-squares solution on the training set.
 
     Its weights and bias a minimise ``mean |f - y|^2 + ridge |a|^2``; without ridge they are the minimum-norm
@@ -26,59 +22,47 @@ class LeastSquaresReadout(Callback):
     descent on the readout alone would end. The losses and ``weights/norm`` are recorded anew, with the norm
     of a as ``least_squares/norm``.
 
-    A network without a linear layer ``readout`` and a loss that is no squared error are refused. Raises
-    ``ValueError`` for a negative ``ridge``.
+    A network without a linear layer ``readout`` and a loss that is no squared error are refused.
+
+    Args:
+        ridge: the penalty.
     """
 
+    name = "least_squares"
+    settings_model = LeastSquaresSettings
+    settings: LeastSquaresSettings
     changes_network = True
 
-    def __init__(self, *, ridge: float = 0.0) -> None:
-        if isinstance(ridge, bool) or not 0 <= ridge < math.inf:
-            raise ValueError(f"ridge={ridge} is not allowed: it must be a finite number, 0 or above")
-        self.ridge = ridge
-
-    def find_problems(self, config: Mapping[str, Any], plan: Plan) -> list[str]:
-        """Return what leaves the readout without a least-squares problem."""
-        problems = []
-        if config["training"]["loss"] not in SQUARED_ERRORS:
-            problems.append(
-                f"training.loss={config['training']['loss']} is not allowed: callbacks.least_squares solves "
-                f"least squares, {' or '.join(SQUARED_ERRORS)}."
+    def try_on(self, trial: Member) -> None:
+        """Refuse a network without a readout to solve for."""
+        if not isinstance(getattr(trial.network, "readout", None), ScaledLinear):
+            kind = type(trial.network).__name__
+            raise ValueError(
+                f"a {kind} has no linear layer called readout, a dlexp.models.layers.ScaledLinear"
             )
-        if not isinstance(getattr(make_network(network_settings(config)), "readout", None), ScaledLinear):
-            problems.append(
-                f"model._target_={config['model']['_target_']} is not allowed: callbacks.least_squares needs "
-                "a network with a linear layer called readout."
-            )
-        return problems
-
-    def due_steps(self, total_steps: int, steps_per_epoch: int) -> frozenset[int]:
-        """Return no steps: only the end matters."""
-        return frozenset()
 
     @torch.no_grad()
-    def on_train_end(self, trainer: Trainer, module: Any) -> None:
+    def on_train_end(self, trainer: Trainer, member: Any) -> None:
         """Solve for the readout and record what it reaches."""
-        if module.outcome == "diverged":
+        if member.outcome == "diverged":
             return
-        learner = cast(Member, module)
-        readout = cast(ScaledLinear, learner.network.readout)
-        with evaluation_mode(learner.network):
-            features = _inputs_of(readout, learner.network, learner.tensors.x_train)
+        readout = cast(ScaledLinear, member.network.readout)
+        with evaluation_mode(member.network):
+            features = _inputs_of(readout, member.network, member.tensors.x_train)
         columns = [readout.weight_scale * features]
         if readout.bias is not None:
             columns.append(torch.full_like(features[:, :1], readout.bias_scale))
-        solution = ridge_solution(torch.cat(columns, dim=1), learner.tensors.y_train, self.ridge)
+        solution = ridge_solution(torch.cat(columns, dim=1), member.tensors.y_train, self.settings.ridge)
         readout.weight.copy_(solution[: readout.in_features].T)
         if readout.bias is not None:
             readout.bias.copy_(solution[-1])
-        with evaluation_mode(learner.network):
-            values = {**learner.evaluate("train"), **learner.evaluate("test")}
+        with evaluation_mode(member.network):
+            values = {**member.evaluate("train"), **member.evaluate("test")}
         values |= {
-            "weights/norm": parameter_vector(learner.network).norm(),
+            "weights/norm": parameter_vector(member.network).norm(),
             "least_squares/norm": solution.norm(),
         }
-        learner.record({name: value.item() for name, value in values.items()})
+        member.record({name: value.item() for name, value in values.items()})
 
 
 def _inputs_of(layer: nn.Module, network: nn.Module, x: Tensor) -> Tensor:

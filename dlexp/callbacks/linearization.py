@@ -14,25 +14,25 @@ LOSSES = {"mse": "mean", "half_mse": "half_mean"}
 """What :func:`linearized_predictions` calls the losses."""
 
 
-def reason_without_closed_form(module: Member) -> str | None:
+def reason_without_closed_form(member: Member) -> str | None:
     """Return why gradient descent's closed form is not how this network trains, or None if it is."""
-    settings = module.optimizer_settings
-    if module.loss.name not in LOSSES:
-        return f"training.loss={module.loss.name} is no squared error"
+    settings = member.optimizer_settings
+    if member.loss.name not in LOSSES:
+        return f"training.loss={member.loss.name} is no squared error"
     if not settings.is_gradient_descent:
         return f"optimizer.name={settings.name or settings.target} is not gradient descent"
-    if module.clip is not None:
+    if member.clip is not None:
         return "gradients are clipped"
-    if module.plan.steps_per_epoch != 1:
-        return f"data.batch_size={module.batches.order.batch_size} is not full"
+    if member.plan.steps_per_epoch != 1:
+        return "data.batch_size is not full"
     for key, value in (("momentum", settings.momentum), ("weight_decay", settings.weight_decay)):
         if value:
             return f"optimizer.{key}={value} is not 0"
-    if module.schedule.name != "constant":
-        return f"optimizer.schedule={module.schedule.name} is not constant"
-    if has_learning_rates_by_layer(module):
+    if member.schedule.name != "constant":
+        return f"optimizer.schedule={member.schedule.name} is not constant"
+    if has_learning_rates_by_layer(member):
         return "the learning rate differs between layers (model.parametrization=mup)"
-    if module.masks:
+    if member.masks:
         return "weights are masked"
     return None
 
@@ -43,16 +43,20 @@ class Linearization:
     The kernel is that of the whole training set, as the whole set moves the predictions.
     """
 
-    def __init__(self, module: Member, x: Tensor) -> None:
-        tensors, network = module.tensors, module.network
+    def __init__(self, member: Member, x: Tensor) -> None:
+        tensors, network = member.tensors, member.network
         self.y = tensors.y_train
         self.kernel_tt = empirical_ntk(network, tensors.x_train)
         self.kernel_xt = empirical_ntk(network, x, tensors.x_train)
         with torch.no_grad():
             self.f0_t, self.f0_x = network(tensors.x_train), network(x)
-        self.first_step = module.step
-        self.lr = module.optimizer_settings.lr
-        self.loss: Any = LOSSES[module.loss.name]
+        self.first_step = member.step
+        self.lr = member.optimizer_settings.lr
+        self.loss: Any = LOSSES[member.loss.name]
+        self._ends = {
+            "interpolation": self.interpolation(from_initial=True),
+            "kernel_regression": self.interpolation(from_initial=False),
+        }
 
     def predictions(self, step: int) -> Tensor:
         """Return the linearised network's outputs at x (M, K) after ``step`` steps of training."""
@@ -66,6 +70,10 @@ class Linearization:
             step - self.first_step,
             loss=self.loss,
         )
+
+    def all_predictions(self, step: int) -> dict[str, Tensor]:
+        """Return its outputs after ``step`` steps, where they end, and kernel regression's, by name."""
+        return {"linearized": self.predictions(step), **self._ends}
 
     def interpolation(self, *, from_initial: bool) -> Tensor:
         """Return where the linearised network's outputs at x (M, K) end: kernel interpolation.

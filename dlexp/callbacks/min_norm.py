@@ -1,18 +1,12 @@
 """How far a model that is linear in its parameters is from the least-squares solution of least norm."""
 
 from collections.abc import Mapping
-from typing import Any
-
-import torch
 
 from dlexp.callbacks.base import MeasureCallback
+from dlexp.config.least_squares import MinimumNormSettings
 from dlexp.measures.functional import parameter_vector
 from dlexp.measures.risk import linear_system, minimum_norm_distance, minimum_norm_solution
-from dlexp.train.build import network_settings
-from dlexp.train.member import Member, evaluation_mode, make_network
-from dlexp.train.plan import Plan
-
-SQUARED_ERRORS = ("mse", "half_mse")
+from dlexp.train.member import Member
 
 
 class MinimumNorm(MeasureCallback):
@@ -27,37 +21,19 @@ class MinimumNorm(MeasureCallback):
     """
 
     name = "min_norm"
+    settings_model = MinimumNormSettings
 
-    def find_problems(self, config: Mapping[str, Any], plan: Plan) -> list[str]:
-        """Return what leaves the problem without a least-squares solution."""
-        loss, data = config["training"]["loss"], config["data"]
-        if loss not in SQUARED_ERRORS:
-            return [
-                f"training.loss={loss} is not allowed: callbacks.min_norm measures least squares, "
-                f"{' or '.join(SQUARED_ERRORS)}."
-            ]
-        # Inputs without structure tell whether the network is linear in its parameters.
-        inputs = torch.randn(8, data["input_dim"], generator=self.generator())
-        try:
-            linear_system(
-                make_network(network_settings(config)).eval(), inputs, torch.zeros(8, data["output_dim"])
-            )
-        except ValueError as error:
-            return [f"callbacks.min_norm: {error}."]
-        return []
-
-    def begin(self, module: Member) -> None:
+    def begin(self, member: Member) -> None:
         """Find the linear system, which training does not change, and keep the initial weights."""
-        with self._timed(), evaluation_mode(module.network):
-            self._system = linear_system(module.network, module.tensors.x_train, module.tensors.y_train)
-        self._initial_weights = parameter_vector(module.network)
+        self._system = linear_system(member.network, member.tensors.x_train, member.tensors.y_train)
+        self._initial_weights = parameter_vector(member.network)
 
-    def measure(self, module: Member) -> Mapping[str, float]:
+    def measure(self, member: Member) -> Mapping[str, float]:
         """Return the distances and norms of the present weights."""
-        weights = parameter_vector(module.network)
+        weights = parameter_vector(member.network)
         found = minimum_norm_distance(*self._system, weights, self._initial_weights)
         return {f"min_norm/{name}": value for name, value in found._asdict().items()}
 
-    def finish(self, module: Member) -> None:
+    def finish(self, member: Member) -> None:
         """Keep the minimum-norm solution."""
-        module.recorder.record_array("min_norm/solution", minimum_norm_solution(*self._system).cpu())
+        member.recorder.record_array("min_norm/solution", minimum_norm_solution(*self._system).cpu())

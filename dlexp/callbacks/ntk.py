@@ -1,30 +1,19 @@
 """How far the neural tangent kernel moves while a network trains, and what its linearisation predicts."""
 
-import logging
-import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.figures.ntk import draw_drift, draw_linearization
 from dlexp.callbacks.infinite_width import infinite_kernel, reason_without_limit
 from dlexp.callbacks.linearization import Linearization, reason_without_closed_form
-from dlexp.callbacks.settings import require_count
+from dlexp.config.callbacks import NTKSettings
 from dlexp.measures.functional import parameter_vector
-from dlexp.measures.ntk import (
-    condition_number,
-    empirical_ntk,
-    kernel_drift,
-    lambda_max,
-    target_alignment,
-)
-from dlexp.train.member import Member, evaluation_mode
-
-log = logging.getLogger(__name__)
+from dlexp.measures.ntk import empirical_ntk, kernel_statistics, mean_kernel, relative_distance
+from dlexp.plots.runs.ntk import draw_drift, draw_linearization
+from dlexp.train.member import Member
 
 
 class NTK(MeasureCallback):
@@ -45,9 +34,8 @@ class NTK(MeasureCallback):
     alignment are those of the matrix (N K, N K). The arrays and heat maps hold the mean over the outputs of
     each one's own kernel.
 
-    Arrays: ``ntk/steps`` and one of each metric (T,); ``ntk/kernel_start``, ``ntk/kernel_end`` (N, N);
-    ``ntk/network_predictions``, ``ntk/linearized_predictions`` (M, K) at the end. Figures:
-    ``ntk/drift``, ``ntk/linearization``.
+    Arrays: ``ntk/kernel_start``, ``ntk/kernel_end`` (N, N); ``ntk/network_predictions``,
+    ``ntk/linearized_predictions`` (M, K) at the end. Figures: ``ntk/drift``, ``ntk/linearization``.
 
     Args:
         n_samples: how many training rows the kernel is measured on, the first ones; None for all.
@@ -57,170 +45,101 @@ class NTK(MeasureCallback):
             error with a constant learning rate, without momentum and weight decay.
         schedule: arguments of :class:`~dlexp.callbacks.base.MeasureCallback`.
 
-    Raises ``ValueError`` for settings that are not allowed; at the start of training for ``linearized`` true
-    where the closed form does not hold, and ``MemoryError`` for a kernel that does not fit.
+    Raises ``ValueError`` at the start of training for ``linearized`` true where the closed form does not
+    hold, and ``MemoryError`` for a kernel that does not fit.
     """
 
     name = "ntk"
+    settings_model = NTKSettings
+    settings: NTKSettings
 
-    def __init__(
-        self,
-        *,
-        n_samples: int | None = 100,
-        n_test: int | None = 100,
-        linearized: bool | None = None,
-        **schedule: Any,
-    ) -> None:
-        super().__init__(**schedule)
-        require_count("n_samples", n_samples, null="all")
-        require_count("n_test", n_test, null="all")
-        if linearized not in (True, False, None):
-            raise ValueError(f"linearized={linearized} is not allowed: it must be true, false or null")
-        self.n_samples, self.n_test = n_samples, n_test
-        self.linearized = linearized
+    def left_out(self, member: Member) -> Iterator[str]:
+        """Say where there is no closed form and no limit."""
+        reason = reason_without_closed_form(member)
+        if reason is not None and self.settings.linearized is None:
+            yield f"ntk/linearized_gap: {reason}"
+        reason = reason_without_limit(member)
+        if reason is not None:
+            yield f"ntk/infinite_distance: {reason}"
 
-    def begin(self, module: Member) -> None:
+    def begin(self, member: Member) -> None:
         """Take the kernel, the weights and, where wanted, the linearisation that training starts from."""
-        self._values: dict[str, list[float]] = {}
-        self._steps: list[int] = []
-        linearizes = self._linearizes(module)
-        with self._timed(), evaluation_mode(module.network):
-            self._initial_weights = parameter_vector(module.network)
-            self._initial_kernel = empirical_ntk(module.network, self._inputs(module))
-            self._kernel = module.step, self._initial_kernel
-            self._linearization = Linearization(module, self._test_inputs(module)) if linearizes else None
-            self._limits = self._limits_of_training()
-            initial = self._initial_metrics(module)
-        module.record(initial)
-
-    def measure(self, module: Member) -> Mapping[str, float]:
-        """Return the metrics."""
-        weights, start = parameter_vector(module.network), self._initial_weights
-        metrics = {
-            **kernel_metrics(self._present_kernel(module), self._initial_kernel, self._targets(module)),
-            "ntk/parameter_drift": _ratio(weights - start, start),
-        }
-        if self._linearization is not None:
-            predicted = {"linearized": self._linearization.predictions(module.step), **self._limits}
-            outputs = self._outputs(module)
-            metrics |= {f"ntk/{name}_gap": _ratio(outputs - p, p) for name, p in predicted.items()}
-        self._steps.append(module.step)
-        for name, value in metrics.items():
-            self._values.setdefault(name, []).append(value)
-        return metrics
-
-    def finish(self, module: Member) -> None:
-        """Keep the values over time and the kernels before and after, and draw them."""
-        recorder, step = module.recorder, module.step
-        kernel = self._present_kernel(module)
-        before, after = (_mean_kernel(k).cpu() for k in (self._initial_kernel, kernel))
-        recorder.record_array("ntk/kernel_start", before)
-        recorder.record_array("ntk/kernel_end", after)
-        if self._steps:
-            recorder.record_array("ntk/steps", self._steps)
-        for name, values in self._values.items():
-            recorder.record_array(name, values)
-        if self._linearization is not None:
-            network, predicted = self._outputs(module), self._linearization.predictions(step)
-            recorder.record_array("ntk/network_predictions", network.cpu())
-            recorder.record_array("ntk/linearized_predictions", predicted.cpu())
-        if self.figures:
-            self._draw(module, before, after)
-
-    def _draw(self, module: Member, before: Tensor, after: Tensor) -> None:
-        recorder, step = module.recorder, module.step
-        order = _by_target(self._targets(module)).cpu()
-        maps = [k[order][:, order].numpy() for k in (before, after)]
-        drift = {name: self._values.get(f"ntk/{name}", []) for name in ("drift", "parameter_drift")}
-        figure = draw_drift(self._steps, **drift, before=maps[0], after=maps[1], last_step=step)
-        recorder.record_figure("ntk/drift", figure, step=step)
-        if self._linearization is not None:
-            figure = draw_linearization(
-                self._steps,
-                self._values.get("ntk/linearized_gap", []),
-                network=self._outputs(module).cpu().numpy(),
-                linearized=self._linearization.predictions(step).cpu().numpy(),
-                initial=self._linearization.f0_x.cpu().numpy(),
-                last_step=step,
-            )
-            recorder.record_figure("ntk/linearization", figure, step=step)
-
-    def _linearizes(self, module: Member) -> bool:
-        if self.linearized is False:
-            return False
-        reason = reason_without_closed_form(module)
-        if reason and self.linearized:
+        reason = reason_without_closed_form(member)
+        if reason is not None and self.settings.linearized:
             raise ValueError(
                 f"callbacks.ntk.linearized=true is not allowed: {reason}, and its closed form is that of "
                 "full-batch gradient descent on a squared error with a constant learning rate"
             )
-        if reason:
-            log.info("ntk/linearized_gap is left out: %s", reason)
-        return reason is None
+        x, x_test = self._inputs(member), self._test_inputs(member)
+        self._initial_weights = parameter_vector(member.network)
+        self._initial_kernel = empirical_ntk(member.network, x)
+        self._kernel = member.step, self._initial_kernel
+        wanted = reason is None and self.settings.linearized is not False
+        self._linearization = Linearization(member, x_test) if wanted else None
+        if reason_without_limit(member) is None:
+            distance = relative_distance(self._initial_kernel, infinite_kernel(member, x))
+            member.record({"ntk/infinite_distance": distance})
 
-    def _limits_of_training(self) -> dict[str, Tensor]:
-        """Return where the linearised network ends, and kernel regression, by the metric's name."""
-        if self._linearization is None:
-            return {}
-        starts = {"interpolation": True, "kernel_regression": False}
-        return {name: self._linearization.interpolation(from_initial=start) for name, start in starts.items()}
+    def measure(self, member: Member) -> Mapping[str, float]:
+        """Return the metrics."""
+        kernel, targets = self._present_kernel(member), self._targets(member)
+        weights = parameter_vector(member.network)
+        statistics = kernel_statistics(kernel, self._initial_kernel, targets)
+        metrics = {
+            **{f"ntk/{name}": value for name, value in statistics.items()},
+            "ntk/parameter_drift": relative_distance(weights, self._initial_weights),
+        }
+        if self._linearization is not None:
+            outputs = self._outputs(member)
+            for name, predicted in self._linearization.all_predictions(member.step).items():
+                metrics[f"ntk/{name}_gap"] = relative_distance(outputs, predicted)
+        return metrics
 
-    def _initial_metrics(self, module: Member) -> dict[str, float]:
-        reason = reason_without_limit(module)
-        if reason:
-            log.info("ntk/infinite_distance is left out: %s", reason)
-            return {}
-        limit = infinite_kernel(module, self._inputs(module))
-        return {"ntk/infinite_distance": _ratio(self._initial_kernel - limit, limit)}
+    def finish(self, member: Member) -> None:
+        """Keep the kernels before and after and the last predictions, and draw both."""
+        record, kernel = member.recorder.record_array, self._present_kernel(member)
+        before, after = (mean_kernel(k).cpu() for k in (self._initial_kernel, kernel))
+        record("ntk/kernel_start", before)
+        record("ntk/kernel_end", after)
+        order = _by_target(self._targets(member)).cpu()
+        maps = {"before": before[order][:, order].numpy(), "after": after[order][:, order].numpy()}
+        steps, drift = member.recorder.series("ntk/drift")
+        changes = {"drift": drift, "parameter_drift": member.recorder.series("ntk/parameter_drift")[1]}
+        last = {"last_step": member.step}
+        self.draw(member, "ntk/drift", draw_drift, steps, **changes, **maps, **last)
+        if self._linearization is not None:
+            outputs, predicted = self._outputs(member), self._linearization.predictions(member.step)
+            tensors = {"network": outputs, "linearized": predicted, "initial": self._linearization.f0_x}
+            predictions = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+            for name in ("network", "linearized"):
+                record(f"ntk/{name}_predictions", predictions[name])
+            gap = member.recorder.series("ntk/linearized_gap")
+            self.draw(member, "ntk/linearization", draw_linearization, *gap, **predictions, **last)
 
-    def _inputs(self, module: Member) -> Tensor:
-        return module.tensors.x_train[: self.n_samples]
+    def _inputs(self, member: Member) -> Tensor:
+        return member.tensors.x_train[: self.settings.n_samples]
 
-    def _test_inputs(self, module: Member) -> Tensor:
-        return module.tensors.x_test[: self.n_test]
+    def _test_inputs(self, member: Member) -> Tensor:
+        return member.tensors.x_test[: self.settings.n_test]
 
-    def _targets(self, module: Member) -> Tensor:
+    def _targets(self, member: Member) -> Tensor:
         """Return the targets (N, K) of the rows used."""
-        y = module.tensors.y_train[: self.n_samples]
-        if module.loss.error is None:
+        y = member.tensors.y_train[: self.settings.n_samples]
+        if member.loss.error is None:
             return y
         outputs = self._initial_kernel.shape[-1]
         return F.one_hot(y, outputs).to(self._initial_kernel.dtype) - 1 / outputs
 
     @torch.no_grad()
-    def _outputs(self, module: Member) -> Tensor:
-        outputs: Tensor = module.network(self._test_inputs(module))
+    def _outputs(self, member: Member) -> Tensor:
+        outputs: Tensor = member.network(self._test_inputs(member))
         return outputs
 
-    def _present_kernel(self, module: Member) -> Tensor:
+    def _present_kernel(self, member: Member) -> Tensor:
         """Return the kernel of the network as it is now, computed once a step."""
-        if self._kernel[0] != module.step:
-            self._kernel = module.step, empirical_ntk(module.network, self._inputs(module))
+        if self._kernel[0] != member.step:
+            self._kernel = member.step, empirical_ntk(member.network, self._inputs(member))
         return self._kernel[1]
-
-
-def kernel_metrics(kernel: Tensor, initial_kernel: Tensor, targets: Tensor) -> dict[str, float]:
-    """Return drift, alignment, lambda_max and condition of a kernel; NaN where one is not defined."""
-    is_finite = bool(kernel.isfinite().all())
-    has_alignment = is_finite and bool(kernel.any()) and bool(targets.any())
-    return {
-        "ntk/drift": kernel_drift(kernel, initial_kernel) if bool(initial_kernel.any()) else math.nan,
-        "ntk/alignment": target_alignment(kernel, targets) if has_alignment else math.nan,
-        "ntk/lambda_max": lambda_max(kernel) if is_finite else math.nan,
-        "ntk/condition": condition_number(kernel) if is_finite else math.nan,
-    }
-
-
-def _ratio(difference: Tensor, reference: Tensor) -> float:
-    """Return |difference| / |reference|: 0 where there is no difference, else NaN for a reference of 0."""
-    distance, norm = float(difference.cpu().double().norm()), float(reference.cpu().double().norm())
-    if distance == 0:
-        return 0.0
-    return distance / norm if norm else math.nan
-
-
-def _mean_kernel(kernel: Tensor) -> Tensor:
-    return kernel if kernel.ndim == 2 else kernel.diagonal(dim1=2, dim2=3).mean(dim=-1)
 
 
 def _by_target(targets: Tensor) -> Tensor:

@@ -1,11 +1,10 @@
 """The test error in units of the targets' variance, comparable between targets of different size."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from dlexp.callbacks.base import MeasureCallback
+from dlexp.config.least_squares import UnexplainedVarianceSettings
 from dlexp.train.member import Member
-from dlexp.train.plan import Plan
 
 
 class UnexplainedVariance(MeasureCallback):
@@ -16,16 +15,10 @@ class UnexplainedVariance(MeasureCallback):
     """
 
     name = "unexplained_variance"
+    settings_model = UnexplainedVarianceSettings
 
-    def find_problems(self, config: Mapping[str, Any], plan: Plan) -> list[str]:
-        """Return what leaves the targets without a variance."""
-        task = config["data"]["task"]
-        if task == "regression":
-            return []
-        return [f"data.task={task} is not allowed: callbacks.unexplained_variance is for a regression."]
-
-    def measure(self, module: Member) -> Mapping[str, float]:
+    def measure(self, member: Member) -> Mapping[str, float]:
         """Return the unexplained share of the variance."""
-        x, y = module.tensors.x_test, module.tensors.y_test
-        error = (module.network(x).detach() - y).square().sum()
+        x, y = member.tensors.x_test, member.tensors.y_test
+        error = (member.network(x).detach() - y).square().sum()
         return {"test/unexplained_variance": (error / (y - y.mean(dim=0)).square().sum()).item()}

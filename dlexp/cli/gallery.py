@@ -12,6 +12,8 @@ from dlexp.config.resolve import conf_directory, register
 from dlexp.records.files import write_atomically
 from dlexp.report.gallery import gallery_entry, gallery_text, replace_gallery
 from dlexp.report.index import figures_on_disk, read_studies
+from dlexp.results.kept import PACKAGE, load_python
+from dlexp.results.study import study_of
 
 FILE = "gallery.json"
 
@@ -22,7 +24,7 @@ def study_names() -> list[str]:
 
 
 def settings_digests() -> dict[str, str]:
-    """Return for each study a digest of all its settings, as Hydra composes them now."""
+    """Return for each study a digest of its settings, as Hydra composes them, its question and its claims."""
     from hydra import compose, initialize_config_dir
 
     register()
@@ -30,17 +32,20 @@ def settings_digests() -> dict[str, str]:
     with initialize_config_dir(str(conf_directory()), version_base="1.3"):
         for name in study_names():
             config = compose("train", [f"study={name}"], return_hydra_config=True)
-            digests[name] = _digest(config)
+            digests[name] = _digest(name, config)
     return digests
 
 
-def _digest(config: Any) -> str:
+def _digest(name: str, config: Any) -> str:
     from omegaconf import OmegaConf
 
+    study = study_of(load_python(f"{PACKAGE}.{name}")[0], name, name)
     settings = {
         "job": to_plain(config),
         "study": OmegaConf.to_container(config.study, resolve=True),
         "sweep": OmegaConf.to_container(config.hydra.sweeper.params, resolve=True),
+        "question": study.question,
+        "claims": [claim.as_data() for claim in study.claims],
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -7,7 +7,6 @@ from os import PathLike
 from pathlib import Path
 
 from dlexp.records.folders import NoRunsError
-from dlexp.report.index import write_index
 from dlexp.report.results import read, rebuild
 from dlexp.report.terminal import shown_path
 
@@ -38,6 +37,8 @@ def report(folder: str | PathLike[str], *, trust: bool = False) -> int:
     try:
         results = rebuild(folder, trust=trust)
     except NoRunsError as error:
+        from dlexp.report.index import write_index
+
         index = write_index(Path(folder))
         print(error if index is None else shown_path(index), file=sys.stderr if index is None else sys.stdout)
         return int(index is None)

@@ -10,6 +10,7 @@ from typing import Any
 
 import hydra
 
+from dlexp.config.hydra_internals import run_worded
 from dlexp.config.resolve import conf_directory, register
 from dlexp.launch.command import Command
 from dlexp.records.run import DONE, Run
@@ -24,7 +25,7 @@ def main() -> None:
     command = Command()
     decorate: Any = hydra.main(version_base="1.3", config_path=str(conf_directory()), config_name="train")
     try:
-        decorate(command.task_function())()
+        run_worded(decorate(command.task_function()), sys.argv[1:])
         code = conclude(command)
     except KeyboardInterrupt:
         command.progress.end()
@@ -62,6 +63,13 @@ def conclude(command: Command) -> int:
         code = 0
         for run in command.runs:
             _print_run(run)
+    apart = sum("stack_difference" in run.extra for run in command.runs)
+    if apart:
+        print(
+            f"{apart} of {len(command.runs)} networks were trained by themselves: in a stack they would have "
+            "been trained otherwise (train.log says in which number).",
+            file=sys.stderr,
+        )
     return 1 if command.unsuccessful else code
 
 

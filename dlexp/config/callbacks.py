@@ -16,11 +16,13 @@ from dlexp.config.least_squares import (
     LeastSquaresSettings,
     MinimumNormSettings,
     RandomFeatureRiskSettings,
+    UnexplainedVarianceSettings,
 )
 from dlexp.config.schedule import CallbackSettings, Schedule
 from dlexp.config.schema import Config
 
 ALL = Whole(1, null="all")
+PRUNING = "dlexp.callbacks.pruning.Pruning"
 DERIVED_SEED = Whole(0, LARGEST_SEED, null="one that follows from the job's")
 
 
@@ -103,9 +105,13 @@ class BarrierSettings(Schedule):
             yield not_allowed(f"{key}.checkpoint", self.checkpoint, f"{needed} partner={self.partner}")
 
     def problems_with(self, key: str, config: Config) -> Iterator[str]:  # noqa: D102
+        yield from super().problems_with(key, config)
         size, n_train = self.curve_batch_size, config.data.n_train
         if size is not None and size > n_train:
             yield not_allowed(f"{key}.curve_batch_size", size, f"at most data.n_train={n_train}")
+        targets = [settings.get("_target_") for settings in config.callbacks.values()]
+        if self.partner == "twin" and PRUNING in targets:
+            yield not_allowed(f"{key}.partner", "twin", "another one beside callbacks.pruning")
         if self.split_step is None:
             return
         if self.split_step >= config.total_steps:
@@ -138,6 +144,7 @@ class GeometrySettings(Schedule):
     pca_threshold: Annotated[float, Real(above=0, most=1)] = 0.95
 
     def problems_with(self, key: str, config: Config) -> Iterator[str]:  # noqa: D102
+        yield from super().problems_with(key, config)
         if config.data.n_test < FEWEST_SAMPLES:
             yield not_allowed("data.n_test", config.data.n_test, f"at least {FEWEST_SAMPLES} with {key}")
         if self.measures == ["class_separation"] and config.data.task != "classification":
@@ -175,6 +182,7 @@ class LandscapeSettings(Schedule):
             )
 
     def problems_with(self, key: str, config: Config) -> Iterator[str]:  # noqa: D102
+        yield from super().problems_with(key, config)
         count = self.fewest_measurements(config.total_steps, config.steps_per_epoch)
         if self.directions == "trajectory" and count < 3:
             yield not_allowed(
@@ -189,6 +197,7 @@ class PruningSettings(CallbackSettings):
     """``callbacks=[pruning]``, which has no schedule: it measures at the end of each cycle."""
 
     metrics: ClassVar = ("pruning/",)
+    in_half: ClassVar = True
 
     rounds: Annotated[int, Whole(1, 1000)] = 4
     rate: Annotated[float, Real(above=0, below=1)] = 0.5
@@ -208,6 +217,7 @@ class PruningSettings(CallbackSettings):
             )
 
     def problems_with(self, key: str, config: Config) -> Iterator[str]:  # noqa: D102
+        yield from super().problems_with(key, config)
         steps, cycles = config.total_steps, self.rounds + 1
         length, rest = divmod(steps - self.rewind_step, cycles)
         if rest or length < 1:
@@ -237,6 +247,7 @@ class CriticalPointsSettings(Schedule):
     random_matrix_samples: Annotated[int | None, Whole(1, null="none")] = None
 
     def problems_with(self, key: str, config: Config) -> Iterator[str]:  # noqa: D102
+        yield from super().problems_with(key, config)
         if config.optimizer.name == "adamw" and config.optimizer.weight_decay:
             decay = config.optimizer.weight_decay
             yield not_allowed("optimizer.weight_decay", decay, f"0 with {key} and optimizer.name=adamw")
@@ -255,14 +266,9 @@ class LinearPiecesSettings(Schedule):
             yield not_allowed(f"{key}.lower", self.lower, f"below upper={self.upper}")
 
     def problems_with(self, key: str, config: Config) -> Iterator[str]:  # noqa: D102
+        yield from super().problems_with(key, config)
         if config.data.input_dim != 1:
             yield not_allowed("data.input_dim", config.data.input_dim, f"1 with {key}")
-
-
-class UnexplainedVarianceSettings(Schedule):
-    """``callbacks=[unexplained_variance]``."""
-
-    metrics: ClassVar = ("test/unexplained_variance",)
 
 
 _SETTINGS: Mapping[str, type[CallbackSettings]] = {

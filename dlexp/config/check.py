@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -12,7 +12,10 @@ from dlexp.config.fill import fill
 from dlexp.config.identity import current_target
 from dlexp.config.kinds import TARGET, Kind
 from dlexp.config.rules import RULES
+from dlexp.config.schedule import CallbackSettings
 from dlexp.config.schema import Config
+
+Settings = TypeVar("Settings", bound=CallbackSettings)
 
 MISSING = "???"  # how OmegaConf writes a value that is to be set
 ABSENT = object()
@@ -34,6 +37,9 @@ def check(plain: Mapping[str, Any]) -> Config:
     found = [*problems.values(), *_broken_rules(plain, problems)]
     found += _callback_problems(plain, None if found else config)
     found += target_problems(plain, "logger")
+    if "seed" in problems:  # the seeds that follow from it are no problems of their own
+        followed = problems["seed"].partition(" ")[0]
+        found = [one for one in found if one == problems["seed"] or f"{followed} is not allowed" not in one]
     if found or config is None:
         raise ConfigError(list(dict.fromkeys(found)))
     return config
@@ -139,14 +145,27 @@ def _callback_problems(plain: Mapping[str, Any], config: Config | None) -> Itera
         if target not in SETTINGS:
             continue
         try:
-            settings = SETTINGS[target].model_validate(given)
-        except ValidationError as error:
-            yield from dict(_sentences(SETTINGS[target], error, given, f"{key}.")).values()
+            settings = callback_settings(SETTINGS[target], given, key)
+        except ConfigError as error:
+            yield from error.problems
             continue
-        own = list(settings.problems(key))
-        yield from own
-        if config is not None and not own:
+        if config is not None:
             yield from settings.problems_with(key, config)
+
+
+def callback_settings(model: type[Settings], given: Mapping[str, Any], key: str) -> Settings:
+    """Return a callback's typed settings, those left out at their defaults.
+
+    ``key`` is where they stand, for the sentences of the ``ConfigError`` that is raised for wrong ones.
+    """
+    try:
+        settings = model.model_validate(given)
+    except ValidationError as error:
+        raise ConfigError([*dict(_sentences(model, error, given, f"{key}.")).values()]) from None
+    problems = [*settings.problems(key)]
+    if problems:
+        raise ConfigError(problems)
+    return settings
 
 
 def target_problems(plain: Mapping[str, Any], group: str) -> Iterator[str]:

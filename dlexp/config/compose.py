@@ -92,22 +92,11 @@ class Composer:
         if problems:
             raise ConfigError(problems)
         plain = fill(job)
+        study = composed["study"]
+        hydra = {**composed["hydra"], "job": {**composed["hydra"]["job"], "num": index, "id": str(index)}}
         if is_interpolated(plain):
-            hydra = {**composed["hydra"], "job": {**composed["hydra"]["job"], "num": index, "id": str(index)}}
-            plain = resolved(plain, {"hydra": hydra, "study": composed["study"]})
-        arms = composed["study"].get("arms") if isinstance(composed["study"], dict) else None
-        return Composition(plain, *self._folders(composed["hydra"], plain), tuple(arms or ()))
-
-    def _folders(self, hydra: dict[str, Any], plain: dict[str, Any]) -> tuple[str, str | None]:
-        """Return the folder of the sweep, and that of the job in it unless it follows from its identity."""
-        parent, subdir = str(hydra["sweep"]["dir"]), hydra["sweep"]["subdir"]
-        parent = parent.replace("${name}", str(plain.get("name")))
-        is_default = subdir == DEFAULT_SUBDIRECTORY
-        if "${" in parent or ("${" in str(subdir) and not is_default):
-            sweep = {"dir": parent, "subdir": None if is_default else subdir}
-            root = OmegaConf.create({"hydra": {**hydra, "sweep": sweep}, **plain})
-            return str(root.hydra.sweep.dir), None if is_default else str(root.hydra.sweep.subdir)
-        return parent, None if is_default else str(subdir)
+            plain = resolved(plain, {"hydra": hydra, "study": study})
+        return Composition(plain, *_folders(hydra, plain), tuple(study.get("arms") or ()))
 
     def _files(self, lines: tuple[str, ...]) -> dict[str, Any]:
         """Return what Hydra composes of overrides: ``job``, ``hydra`` and ``study``, nothing resolved."""
@@ -122,7 +111,7 @@ class Composer:
         """Return an override, and whether it only sets the value of a key, without another file."""
         # A sweep says the same few things over and over, and Hydra's parser takes a millisecond for each.
         if line not in self._parsed:
-            override = self._parser.parse_override(line)
+            override = self._parser.parse_overrides([line])[0]
             is_value = (
                 override.type == OverrideType.CHANGE
                 and override.package is None
@@ -140,6 +129,18 @@ class Composer:
         if key not in self._groups:
             self._groups[key] = bool(self.loader.get_group_options(key, results_filter=None))
         return self._groups[key]
+
+
+def _folders(hydra: dict[str, Any], plain: dict[str, Any]) -> tuple[str, str | None]:
+    """Return the folder of the sweep, and that of the job in it unless it follows from its identity."""
+    parent, subdir = str(hydra["sweep"]["dir"]), str(hydra["sweep"]["subdir"])
+    parent = parent.replace("${name}", str(plain.get("name")))
+    is_default = subdir == DEFAULT_SUBDIRECTORY
+    if is_interpolated(parent) or (is_interpolated(subdir) and not is_default):
+        root = OmegaConf.create({"hydra": {**hydra, "sweep": {"dir": parent, "subdir": subdir}}, **plain})
+        parent = str(root.hydra.sweep.dir)
+        subdir = subdir if is_default else str(root.hydra.sweep.subdir)
+    return parent, None if is_default else subdir
 
 
 def _set(job: dict[str, Any], path: Sequence[str], value: Any) -> bool:

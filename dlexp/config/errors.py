@@ -77,9 +77,15 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
 
 
 def did_you_mean(text: Any, names: Iterable[str]) -> str:
-    """Return ``; did you mean NAME?`` for the name nearest to a text, nothing if none is near."""
-    near = difflib.get_close_matches(text, [str(name) for name in names], 1) if isinstance(text, str) else []
-    return f"; did you mean {near[0]}?" if near and near[0] != text else ""
+    """Return ``; did you mean NAME?`` for the name nearest to a text, or to one of a list, if any is near."""
+    names = [str(name) for name in names]
+    for word in text if isinstance(text, list) else [text]:
+        near = (
+            difflib.get_close_matches(word, names, 1) if isinstance(word, str) and word not in names else []
+        )
+        if near:
+            return f"; did you mean {near[0]}?"
+    return ""
 
 
 def listed(names: Iterable[Any]) -> str:
@@ -90,3 +96,13 @@ def listed(names: Iterable[Any]) -> str:
     """
     *first, last = map(str, names)
     return f"{', '.join(first)} or {last}" if first else last
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says, in one line without the full stop, or its name if it says nothing.
+
+    >>> first_line(ValueError("no rows.\\nThere must be some.")), first_line(KeyError())
+    ('no rows', 'KeyError')
+    """
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].rstrip(".")

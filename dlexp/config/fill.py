@@ -5,7 +5,8 @@ from typing import Any
 from dlexp.config.callbacks import SETTINGS
 from dlexp.config.identity import current_target
 from dlexp.config.least_squares import ClosedFormRiskSettings
-from dlexp.config.names import LAWS, LOSSES_OF
+from dlexp.config.names import LAWS
+from dlexp.losses import DEFAULT_LOSSES
 
 REAL_NUMBERS = (
     "data.noise",
@@ -50,10 +51,14 @@ def fill(plain: dict[str, Any]) -> dict[str, Any]:
     data, seed = _section(plain, "data"), plain.get("seed")
     _set(data, {"seed": seed, "order_seed": seed})
     _set(_section(plain, "model"), {"seed": seed})
-    losses = LOSSES_OF.get(str(data.get("task")))
-    if losses:
-        _set(_section(plain, "training"), {"loss": losses[0]})
+    loss = DEFAULT_LOSSES.get(str(data.get("task")))
+    if loss:
+        _set(_section(plain, "training"), {"loss": loss})
     _fill_generator(_section(plain, "data.generator"), data)
+    optimizer = _section(plain, "optimizer")
+    for key in ("_target_", "options"):  # of an optimizer by its class only
+        if optimizer.get(key, key) is None:
+            del optimizer[key]
     for group in ("callbacks", "logger"):
         chosen = _section(plain, group)
         for name in [name for name, settings in chosen.items() if settings is None]:

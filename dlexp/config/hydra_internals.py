@@ -6,6 +6,7 @@ each of them, and fails when an upgrade words one differently. What is not recog
 words, joined to one line.
 """
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,11 +22,12 @@ from omegaconf.errors import (
 from yaml import MarkedYAMLError, YAMLError
 
 from dlexp.config.check import known_keys
-from dlexp.config.errors import did_you_mean, listed, not_allowed, unknown_key
+from dlexp.config.errors import ConfigError, did_you_mean, listed, not_allowed, unknown_key
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError)
 """What composing raises for a wrong override or file: Hydra lets some of OmegaConf's and YAML's pass."""
 
+FULL_ERROR = "HYDRA_FULL_ERROR"
 # In hydra._internal.config_loader_impl and hydra._internal.defaults_list.
 NOT_OVERRIDDEN = re.compile(r"Could not override '([^']*)'")
 NOT_APPENDED = re.compile(r"Could not append to config. An item is already at '([^']*)'")
@@ -84,6 +86,36 @@ def explain(
     if isinstance(error.__cause__, OmegaConfBaseException):
         return _omegaconf(error.__cause__)
     return _one_line(text)
+
+
+def run_worded(command: Callable[[], Any], overrides: Sequence[str]) -> None:
+    """Run a command of ``hydra.main``; end the program with one sentence if its configuration is wrong.
+
+    Hydra prints an error and its advice itself unless the variable HYDRA_FULL_ERROR asks for the error; who
+    has set it sees the error.
+    """
+    if FULL_ERROR in os.environ:
+        command()
+        return
+    os.environ[FULL_ERROR] = "1"
+    try:
+        command()
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        raise SystemExit(explain(error, overrides, _group_options)) from None
+    except ConfigError as error:
+        raise SystemExit(str(error)) from None
+    except ValueError as error:
+        if NO_OPTION.search(str(error)) is None:
+            raise
+        raise SystemExit(explain(error, overrides)) from None
+    finally:
+        os.environ.pop(FULL_ERROR, None)
+
+
+def _group_options(group: str) -> list[str]:
+    from dlexp.config.resolve import conf_directory
+
+    return sorted(path.stem for path in (conf_directory() / group).glob("*.yaml"))
 
 
 def _unknown(key: str, cause: BaseException | None) -> str:

@@ -16,7 +16,7 @@ WITHOUT_EFFECT_IN = {"trainer": ("devices",), "training": ("engine",)}
 # Overrides that say nothing about a run which its folder's name should repeat.
 UNNAMED = ("name", "rerun", "objective", "records", "logger", "study", "debug", "seed")
 
-MOVED: dict[str, str] = {}
+MOVED = {"dlexp.records.tensorboard.RunTensorBoard": "dlexp.training.tensorboard.RunTensorBoard"}
 """For a class or function that has moved, its path in the identity of runs: where version 0.1 had it."""
 
 

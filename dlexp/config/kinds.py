@@ -138,22 +138,17 @@ class OneOf(Kind):
 
 
 @dataclass(frozen=True)
-class WordOr(Kind):
-    """One word, or what another kind allows."""
+class OneOfOr(OneOf):
+    """One of some words, or what another kind allows."""
 
-    word: str = ""
     other: Kind = field(default_factory=Whole)
 
     @property
     def words(self) -> str:  # noqa: D102
-        return f"{self.word} or {self.other.words}"
-
-    @property
-    def names(self) -> Sequence[str]:  # noqa: D102
-        return [self.word]
+        return f"{', '.join(self.names)} or {self.other.words}"
 
     def schema(self) -> CoreSchema:  # noqa: D102
-        return core_schema.union_schema([core_schema.literal_schema([self.word]), self.other.schema()])
+        return core_schema.union_schema([super().schema(), self.other.schema()])
 
 
 @dataclass(frozen=True)
@@ -190,11 +185,10 @@ class Text(Kind):
 
 @dataclass(frozen=True)
 class ListOf(Kind):
-    """A list, of ``length`` values if that is given, none of them twice if ``distinct``."""
+    """A list that is not empty, of ``length`` values if that is given."""
 
     item: Kind = field(default_factory=Text)
     length: int | None = None
-    distinct: bool = False
 
     @property
     def words(self) -> str:  # noqa: D102
@@ -206,18 +200,9 @@ class ListOf(Kind):
         return self.item.names
 
     def schema(self) -> CoreSchema:  # noqa: D102
-        items = core_schema.list_schema(
+        return core_schema.list_schema(
             self.item.schema(), min_length=self.length or 1, max_length=self.length
         )
-        return (
-            core_schema.no_info_after_validator_function(_require_distinct, items) if self.distinct else items
-        )
-
-
-def _require_distinct(values: list[Any]) -> list[Any]:
-    if len(set(values)) < len(values):
-        raise PydanticCustomError("distinct", "twice")
-    return values
 
 
 @dataclass(frozen=True)

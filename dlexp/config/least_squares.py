@@ -14,6 +14,7 @@ class SquaredErrorSettings(CallbackSettings):
     """What holds for least squares only."""
 
     def problems_with(self, key: str, config: Config) -> Iterator[str]:  # noqa: D102
+        yield from super().problems_with(key, config)
         if config.training.loss not in SQUARED_ERRORS:
             yield not_allowed(
                 "training.loss", config.training.loss, f"{' or '.join(SQUARED_ERRORS)} with {key}"
@@ -34,15 +35,29 @@ class MinimumNormSettings(SquaredErrorSettings, Schedule):
     metrics: ClassVar = ("min_norm/",)
 
 
+class UnexplainedVarianceSettings(Schedule):
+    """``callbacks=[unexplained_variance]``."""
+
+    metrics: ClassVar = ("test/unexplained_variance",)
+    in_half: ClassVar = True
+
+    def problems_with(self, key: str, config: Config) -> Iterator[str]:  # noqa: D102
+        yield from super().problems_with(key, config)
+        if config.data.task != "regression":
+            yield not_allowed("data.task", config.data.task, f"regression with {key}")
+
+
 class ClosedFormRiskSettings(CallbackSettings):
     """The risk of a formula that holds for a linear teacher."""
 
     metrics: ClassVar = ("risk/",)
+    in_half: ClassVar = True
 
     noise: Annotated[float, Real(0)]
     test_noise: Annotated[float | None, Real(0, null="as noise")] = None
 
     def problems_with(self, key: str, config: Config) -> Iterator[str]:  # noqa: D102
+        yield from super().problems_with(key, config)
         law = config.data.generator.get("_target_")
         if law != LINEAR_TEACHER:
             yield not_allowed("data.generator._target_", law, f"{LINEAR_TEACHER} with {key}")

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dlexp.config.kinds import SEED, Flag, Kind, OneOf, Real, Whole
+from dlexp.losses import LOSSES, TASKS
 
-TASKS = ("regression", "classification")
-LOSSES_OF = {"regression": ("mse", "half_mse"), "classification": ("cross_entropy",)}
+LOSSES_OF = {task: tuple(name for name, loss in LOSSES.items() if task in loss.tasks) for task in TASKS}
 """By task, the losses that can be trained; the first is the default."""
-LOSSES = tuple(name for names in LOSSES_OF.values() for name in names)
 SQUARED_ERRORS = ("mse", "half_mse")
 OPTIMIZERS = ("sgd", "gradient_descent", "adam", "adamw")
 SCHEDULES = ("constant", "cosine", "linear")

@@ -7,6 +7,7 @@ from typing import Any
 from hydra.utils import get_method, instantiate
 
 from dlexp.config.errors import ConfigError
+from dlexp.config.identity import current_target
 
 
 def locate(key: str, target: str) -> Any:
@@ -18,7 +19,7 @@ def locate(key: str, target: str) -> Any:
     'Linear'
     """
     try:
-        return get_method(target)
+        return get_method(current_target(target))
     except Exception as error:  # importing somebody's module can raise anything
         reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
         raise ConfigError(f"{key}._target_={target} is not allowed: {reason}.") from None

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from dlexp.config.errors import ConfigError
 from dlexp.config.fill import fill
+from dlexp.config.hydra_internals import explain
 
 NOT_A_JOBS = ("hydra", "study")
 """The nodes that no job sees."""
@@ -15,10 +18,14 @@ def to_plain(config: DictConfig) -> dict[str, Any]:
     """Return a composed configuration, without the nodes of Hydra and of the study, as a job's plain data.
 
     Interpolations are resolved, what follows from other settings is filled. What is missing stays ``???``.
+    Raises ``ConfigError`` for an interpolation that cannot be resolved.
     """
     raw: Any = OmegaConf.to_container(config, resolve=False)
     plain = fill({str(key): value for key, value in raw.items() if key not in NOT_A_JOBS})
-    return resolved(plain, raw) if is_interpolated(plain) else plain
+    try:
+        return resolved(plain, raw) if is_interpolated(plain) else plain
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error)) from error
 
 
 def resolved(plain: dict[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,7 +34,9 @@ def resolved(plain: dict[str, Any], others: Mapping[str, Any]) -> dict[str, Any]
     What follows from other settings is filled first, so that an interpolation may name it, and once more
     where it follows from an interpolation.
     """
-    root = OmegaConf.create({**{key: others[key] for key in NOT_A_JOBS if key in others}, **plain})
+    text = str(plain)  # the nodes that it does not name need not be made, which takes longest
+    named = {key: others[key] for key in NOT_A_JOBS if key in others and key in text}
+    root = OmegaConf.create({**named, **plain})
     values: dict[str, Any] = {}
     for key in plain:
         node = root[key]

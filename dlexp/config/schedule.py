@@ -6,9 +6,11 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from dlexp.config.errors import not_allowed
 from dlexp.config.kinds import SEED, TARGET, Flag, Whole
 from dlexp.config.schema import Config, Section
 
+HALF = ("16-true", "bf16-true")
 NEVER = Whole(1, null="never")
 
 
@@ -16,6 +18,7 @@ class CallbackSettings(Section):
     """What every callback has: its class. ``metrics`` are the beginnings of the names that it records."""
 
     metrics: ClassVar[tuple[str, ...]] = ()
+    in_half: ClassVar[bool] = False  # whether it takes weights in half precision: linear algebra does not
 
     target: Annotated[str, TARGET] = Field(alias="_target_")
 
@@ -25,7 +28,10 @@ class CallbackSettings(Section):
 
     def problems_with(self, key: str, config: Config) -> Iterator[str]:
         """Yield a sentence for each setting that does not fit the rest of the configuration."""
-        yield from ()
+        precision = config.trainer.precision
+        if precision in HALF and not self.in_half:
+            allowed = f"64-true, 32-true, 16-mixed or bf16-mixed with {key}, which needs whole weights"
+            yield not_allowed("trainer.precision", precision, allowed)
 
 
 class Schedule(CallbackSettings):

@@ -20,22 +20,21 @@ from dlexp.config.kinds import (
     Keys,
     ListOf,
     OneOf,
+    OneOfOr,
     Real,
     Text,
     Whole,
-    WordOr,
 )
 from dlexp.config.names import (
     ACCELERATORS,
     ACTIVATIONS,
-    LOSSES,
     OPTIMIZERS,
     PARAMETRIZATIONS,
     PRECISIONS,
     PROFILERS,
     SCHEDULES,
-    TASKS,
 )
+from dlexp.losses import LOSSES, TASKS
 
 NAME = Text(
     "a folder's name, or several joined by /, none of them '..'",
@@ -61,7 +60,7 @@ class DataConfig(Section):
     n_test: Annotated[int, Whole(1)]
     noise: Annotated[float, Real(0)]
     test_noise: Annotated[float | None, Real(0, null="as data.noise")] = None
-    batch_size: Annotated[int | str, WordOr("full", Whole(1))] = "full"
+    batch_size: Annotated[int | str, OneOfOr(("full",), other=Whole(1))] = "full"
     seed: Annotated[int, SEED]
     order_seed: Annotated[int, SEED]
 
@@ -99,6 +98,7 @@ class OptimizerConfig(Section):
     options: Annotated[dict[str, Any] | None, Keys(null="none")] = None  # further arguments of _target_
     lr: Annotated[float, Real(above=0)]
     momentum: Annotated[float, Real(0, below=1)] = 0.0
+    nesterov: Annotated[bool | None, Flag(null="false")] = None
     betas: Annotated[list[float], ListOf(Real(0, below=1), 2)] = [0.9, 0.999]
     weight_decay: Annotated[float, Real(0)] = 0.0
     schedule: Annotated[str, OneOf(SCHEDULES)] = "constant"
@@ -124,7 +124,7 @@ class StoppingConfig(Section):
 class TrainingConfig(Section):
     """What is minimised and how, when it is looked at, when it is done."""
 
-    loss: Annotated[str, OneOf(LOSSES)]
+    loss: Annotated[str, OneOfOr(tuple(LOSSES), other=TARGET)]
     engine: Annotated[str, OneOf(("auto", "loop", "stack"))] = "auto"
     log_points: LogPointsConfig = LogPointsConfig()
     stopping: StoppingConfig = StoppingConfig()
@@ -140,9 +140,11 @@ class TrainerConfig(Section):
     min_steps: Annotated[int | None, Whole(0, null="none")] = None
     max_time: Annotated[str | None, Text("a time DD:HH:MM:SS", DURATION, null="no limit")] = None
     accelerator: Annotated[str, OneOf(ACCELERATORS)] = "auto"
-    devices: Annotated[int | str, WordOr("auto", Whole(1, 10**4))] = 1
+    devices: Annotated[int | str, OneOfOr(("auto",), other=Whole(1, 10**4))] = 1
     precision: Annotated[int | str, OneOf(PRECISIONS)] = "32-true"
-    deterministic: Annotated[bool | str | None, WordOr("warn", Flag(), null="Lightning's default")] = None
+    deterministic: Annotated[
+        bool | str | None, OneOfOr(("warn",), other=Flag(), null="Lightning's default")
+    ] = None
     benchmark: Annotated[bool | None, Flag(null="Lightning's default")] = None
     detect_anomaly: Annotated[bool, Flag()] = False
     gradient_clip_val: Annotated[float | None, Real(above=0, null="no clipping")] = None

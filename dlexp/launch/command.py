@@ -97,11 +97,12 @@ class CheckCallback(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check one job."""
-        plain = to_plain(config)
         try:
+            plain = to_plain(config)
             Config.check(plain)
         except ConfigError as error:
             refuse(error.problems)
+            raise
         devices = plain["trainer"]["devices"]
         if devices not in (1, "auto"):
             refuse([f"trainer.devices={devices} is not allowed without -m: one job trains on one device."])

@@ -1,10 +1,15 @@
-"""Where groups of jobs run: here and now, unless the launcher's configuration names an executor."""
+"""Where ensembles run: here and now, in fresh processes, or where the launcher's configuration says."""
 
 import os
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
+
+SECONDS_BETWEEN_LOOKS = 5.0
+"""How often a worker looks whether the process that it works for is still there."""
 
 
 class InProcessExecutor(Executor):
@@ -23,15 +28,27 @@ class InProcessExecutor(Executor):
 def process_pool(workers: int, devices: int = 1) -> ProcessPoolExecutor:
     """Return a pool of fresh processes, which see one CUDA device each if there are several ``devices``.
 
-    Forked ones would share torch's threads and a GPU's state.
+    Forked ones would share torch's threads and a GPU's state. A worker ends by itself when this process does,
+    however it does.
     """
     context = get_context("spawn")
-    if devices == 1:
-        return ProcessPoolExecutor(workers, mp_context=context)
-    counter = context.Value("i", 0)
+    counter = context.Value("i", 0) if devices > 1 else None
     return ProcessPoolExecutor(
-        workers, mp_context=context, initializer=take_device, initargs=(counter, devices)
+        workers, mp_context=context, initializer=_begin_worker, initargs=(os.getpid(), counter, devices)
     )
+
+
+def _begin_worker(parent: int, counter: Any, devices: int) -> None:
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    if counter is not None:
+        take_device(counter, devices)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent has ended: a killed driver cannot tell its workers."""
+    while os.getppid() == parent:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    os._exit(1)
 
 
 def take_device(counter: Any, devices: int) -> None:

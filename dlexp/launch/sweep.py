@@ -4,17 +4,17 @@ import json
 import logging
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
 
 from dlexp.config.identity import replicates_key
 from dlexp.config.jobs import Job
 from dlexp.frameworks import import_frameworks
 from dlexp.launch.command import Command, refuse
-from dlexp.launch.executors import InProcessExecutor
+from dlexp.launch.executors import InProcessExecutor, process_pool
 from dlexp.records.run import Run
-from dlexp.train.job import Task, finished_result, run_tasks
+from dlexp.train.job import Task, finished_result, record_lost, run_tasks, was_lost
 
 log = logging.getLogger(__name__)
 
@@ -52,35 +52,98 @@ def run_jobs(jobs: Sequence[Job], command: Command, executor: Executor, settings
         else:
             runs[job.index] = stored
     refuse(_build_problems(to_train))
-    command.progress.begin(len(jobs))
-    command.progress.start("finished", len(runs))
-    command.progress.finish()
+    # What was in training when an earlier process died may be what it died of: it gets a process of its own.
+    lost = [job for job in to_train if was_lost(job.folder)]
+    ensembles = plan_ensembles([job for job in to_train if job not in lost], settings)
+    progress = command.progress
+    progress.begin(len(jobs))
+    progress.start("finished", len(runs))
+    progress.finish()
+    here = isinstance(executor, InProcessExecutor)
+    # A function of this process cannot go to another one.
+    report = progress.report if here else None
     try:
-        # A function of this process cannot go to another one.
-        report = command.progress.report if isinstance(executor, InProcessExecutor) else None
         pending = []
-        for group in plan_ensembles(to_train, settings):
-            label = "at once" if len(group) > 1 else group[0].label
-            command.progress.start(label, len(group))
-            tasks = [_task(job, settings) for job in group]
-            pending.append((group, executor.submit(run_tasks, tasks, engine=settings.engine, report=report)))
-            if report is not None:
-                command.progress.finish()
-        for group, future in pending:
+        for ensemble in ensembles:
+            if here:
+                progress.start("at once" if len(ensemble) > 1 else ensemble[0].label, len(ensemble))
+            pending.append((ensemble, _submit(executor, ensemble, settings, report)))
+            if here:
+                progress.finish()
+        for ensemble, future in pending:
+            if not here:
+                progress.start("", len(ensemble))
             try:
-                ended = future.result()
+                runs |= _by_index(ensemble, future.result())
             except Exception as error:
-                log.warning("an ensemble of %d jobs failed (%s): they run one by one", len(group), error)
-                ended = [run for job in group for run in run_tasks([_task(job, settings)], report=report)]
-            runs |= {job.index: run for job, run in zip(group, ended, strict=True)}
-            if report is None:
-                command.progress.start("", len(group))
-                command.progress.finish()
+                log.warning("an ensemble of %d jobs was lost: %s", len(ensemble), error)
+                runs |= run_until_found(ensemble, settings, None if _is_pool(executor) else executor)
+            if not here:
+                progress.finish()
+        if lost:
+            progress.start("again, apart", len(lost))
+            for ensemble in plan_ensembles(lost, settings):
+                runs |= run_until_found(ensemble, settings, None)
+            progress.finish()
     finally:
-        command.progress.end()
+        progress.end()
     ordered = [runs[job.index] for job in jobs]
     command.runs += ordered
     return ordered
+
+
+def run_until_found(jobs: Sequence[Job], settings: Settings, executor: Executor | None) -> dict[int, Run]:
+    """Run jobs whose ensemble was lost; return their results by index.
+
+    Those that ended are kept. The others are sent out again; if they are lost again they are halved, until
+    the job is found that ends its process: it is recorded as failed.
+
+    Args:
+        jobs: of one ensemble.
+        settings: of the sweep.
+        executor: where they run; None for a fresh process each time.
+    """
+    runs: dict[int, Run] = {}
+    waiting = [list(jobs)]
+    while waiting:
+        ensemble = waiting.pop()
+        pool = process_pool(1) if executor is None else executor
+        try:
+            runs |= _by_index(ensemble, _submit(pool, ensemble, settings, None).result())
+            continue
+        except Exception as error:
+            reason = f"its process ended before it did ({type(error).__name__}): killed, or out of memory?"
+        finally:
+            if executor is None:
+                pool.shutdown(wait=False, cancel_futures=True)
+        left = []
+        for job in ensemble:
+            stored = finished_result(job.plain, job.folder)
+            if stored is None:
+                left.append(job)
+            else:
+                runs[job.index] = stored
+        if len(left) == 1:
+            runs[left[0].index] = record_lost(_task(left[0], settings), reason)
+        elif left:
+            waiting += [left[len(left) // 2 :], left[: len(left) // 2]]
+    return runs
+
+
+def _submit(
+    executor: Executor, jobs: Sequence[Job], settings: Settings, report: Callable[..., None] | None
+) -> "Future[list[Run]]":
+    tasks = [_task(job, settings) for job in jobs]
+    return executor.submit(run_tasks, tasks, engine=settings.engine, report=report)
+
+
+def _by_index(jobs: Sequence[Job], runs: Sequence[Run]) -> dict[int, Run]:
+    return {job.index: run for job, run in zip(jobs, runs, strict=True)}
+
+
+def _is_pool(executor: Executor) -> bool:
+    """Whether an executor is of this machine's processes, one of which breaks all when it dies."""
+    return isinstance(executor, InProcessExecutor | ProcessPoolExecutor)
 
 
 def plan_ensembles(jobs: Sequence[Job], settings: Settings) -> list[list[Job]]:

@@ -54,7 +54,8 @@ class ChainLayer:
     Attributes:
         name: of the linear layer, as in ``network.named_modules()`` ("" where it is the network itself).
         linear: an ``nn.Linear`` or a :class:`~dlexp.models.layers.ScaledLinear`, the network's own.
-        activation: of one of the types :data:`ACTIVATIONS`; None where the layer's outputs are passed on.
+        activation: of one of the types :data:`ACTIVATIONS`; None where the layer's outputs are passed on, be
+            it through an ``nn.Identity``.
     """
 
     name: str
@@ -128,7 +129,7 @@ def why_no_chain(network: nn.Module, *, allow_frozen: bool = False) -> str | Non
             if part in seen:
                 return f"{label} is {seen[part]} again"
             seen[part] = label
-        if not _is_container(module):
+        if not (_is_container(module) or type(module) is nn.Identity):
             modules.append(module)
     return _wrong_order(modules)
 
@@ -214,7 +215,11 @@ def _wrong_order(modules: list[nn.Module]) -> str | None:
 
 
 def _layers(network: nn.Module) -> tuple[ChainLayer, ...]:
-    modules = [(name, module) for name, module in _leaves("", network) if not _is_container(module)]
+    modules = [
+        (name, module)
+        for name, module in _leaves("", network)
+        if not (_is_container(module) or type(module) is nn.Identity)
+    ]
     followers = [module for _, module in modules[1:]] + [None]
     return tuple(
         ChainLayer(name, module, follower if not isinstance(follower, nn.Linear) else None)

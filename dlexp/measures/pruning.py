@@ -1,20 +1,25 @@
 """Pruning masks, and the controls a lottery-ticket experiment needs.
 
 A mask is a boolean tensor shaped like its weight tensor, True where the weight is kept; masks are a dict
-from parameter name to mask. Only weights are pruned: trainable parameters with two dimensions or more.
-Biases and the gains of normalisation layers never are.
+from parameter name to mask. Only weights are pruned (:func:`prunable_weights`): biases and gains never are.
 """
 
+import logging
 import math
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations, parametrize
 
+from dlexp.measures.chain import chain_of
 from dlexp.measures.functional import trainable_parameters
+
+log = logging.getLogger(__name__)
 
 Masks = dict[str, Tensor]
 SCOPES = ("layer", "global")
+_NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
 
 def magnitude_masks(
@@ -27,8 +32,8 @@ def magnitude_masks(
 ) -> Masks:
     """Return masks that remove the share ``rate`` of the remaining weights, those of smallest magnitude.
 
-    - ``scope="layer"``: the share ``rate`` of each weight tensor, and ``readout_rate`` of the last one, by
-      default ``rate / 2`` (Frankle & Carbin 2019, section 2).
+    - ``scope="layer"``: the share ``rate`` of each weight tensor, and ``readout_rate`` of the readout's
+      (:func:`readout_weight`, named in the log), by default ``rate / 2`` (Frankle & Carbin 2019, section 2).
     - ``scope="global"``: one threshold for all weight tensors together; the largest weight of each layer
       stays, because an emptied layer cuts the network.
 
@@ -39,6 +44,10 @@ def magnitude_masks(
 
     Raises ``ValueError`` for a rate outside [0, 1), an unknown scope, a model without weights or with weights
     that are not finite, previous masks that do not fit, and ``readout_rate`` with ``scope="global"``.
+
+    >>> model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
+    >>> {name: int(mask.sum()) for name, mask in magnitude_masks(model, 0.5).items()}
+    {'0.weight': 6, '2.weight': 3}
     """
     if scope not in SCOPES:
         raise ValueError(f"scope={scope!r} is unknown; allowed: {', '.join(SCOPES)}")
@@ -58,37 +67,94 @@ def magnitude_masks(
     if scope == "global":
         return _global_masks(weights, remaining, rate)
     rates = dict.fromkeys(weights, rate)
-    rates[next(reversed(weights))] = readout_rate
+    readout = readout_weight(model)
+    log.info("%s is pruned as the readout, at the rate %g", readout, readout_rate)
+    rates[readout] = readout_rate
     return {name: _largest(weights[name], remaining[name], rates[name]) for name in weights}
 
 
 def random_masks(masks: Mapping[str, Tensor], *, generator: torch.Generator) -> Masks:
-    """Return masks that keep as many weights of each tensor as ``masks`` do, at uniformly random places."""
+    """Return masks that keep as many weights of each tensor as ``masks`` do, at uniformly random places.
+
+    >>> masks = {"w": torch.tensor([True, False, False])}
+    >>> int(random_masks(masks, generator=torch.Generator().manual_seed(0))["w"].sum())
+    1
+    """
     return {name: _shuffled(mask, generator) for name, mask in masks.items()}
 
 
 def dense_masks(model: nn.Module) -> Masks:
-    """Return the masks that keep every weight of ``model``."""
+    """Return the masks that keep every weight of ``model``.
+
+    >>> dense_masks(nn.Linear(2, 1))
+    {'weight': tensor([[True, True]])}
+    """
     return {
         name: torch.ones_like(weight, dtype=torch.bool) for name, weight in prunable_weights(model).items()
     }
 
 
 def prunable_weights(model: nn.Module) -> dict[str, Tensor]:
-    """Return the trainable parameters with two dimensions or more, detached, the readout last.
+    """Return the trainable weights by name, detached: what maps units to units, where a 0 cuts a connection.
+
+    These are parameters with two dimensions or more, but for the gains of normalisation layers, the lengths
+    of weight normalisation (their directions are weights), and parameters from which another parametrisation
+    computes the weights.
 
     Raises ``ValueError`` if there are none.
+
+    >>> list(prunable_weights(nn.Sequential(nn.Linear(3, 4), nn.LayerNorm((2, 4)), nn.Linear(4, 1))))
+    ['0.weight', '2.weight']
     """
-    weights = {name: p for name, p in trainable_parameters(model).items() if p.ndim >= 2}
+    trainable = trainable_parameters(model)
+    weights = {
+        name: p
+        for name, p in trainable.items()
+        if p.ndim >= 2 and _is_weight(model.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2])
+    }
     if not weights:
         raise ValueError(f"{type(model).__name__} has no trainable weights (two dimensions or more) to prune")
     return weights
+
+
+def readout_weight(model: nn.Module) -> str:
+    """Return the name of the weight that gives the outputs, among :func:`prunable_weights`.
+
+    It is the last layer of a chain (see :mod:`dlexp.measures.chain`), else the weight of a submodule called
+    ``readout``, else the weight that was registered last.
+
+    Raises ``ValueError`` if there are no weights.
+
+    >>> readout_weight(nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)))
+    '2.weight'
+    """
+    names = list(prunable_weights(model))
+    layers = chain_of(model, allow_frozen=True)
+    readout = layers[-1].name if layers is not None else "readout"
+    found = [name for name in names if name.rpartition(".")[0] == readout]
+    return found[-1] if found else names[-1]
+
+
+def _is_weight(owner: nn.Module, name: str) -> bool:
+    if isinstance(owner, _NORMALISATIONS):
+        return False
+    if isinstance(owner, parametrize.ParametrizationList):
+        kinds = [type(parametrization) for parametrization in owner]
+        return (kinds, name) in (
+            ([parametrizations._WeightNorm], "original1"),
+            ([parametrizations._SpectralNorm], "original"),
+        )
+    # The old form of weight normalisation keeps weight_g and weight_v beside each other.
+    return not (name.endswith("_g") and f"{name[:-2]}_v" in owner._parameters)
 
 
 def density(masks: Mapping[str, Tensor]) -> float:
     """Return the share of weights kept, over all masks together.
 
     Raises ``ValueError`` if there are no masks.
+
+    >>> density({"w": torch.tensor([True, False])})
+    0.5
     """
     total = sum(mask.numel() for mask in masks.values())
     if total == 0:
@@ -102,6 +168,9 @@ def apply_masks(values: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> di
     Tensors without a mask are passed on as they are; nothing is changed in place.
 
     Raises ``ValueError`` for a mask whose name or shape is not among ``values``.
+
+    >>> apply_masks({"w": torch.tensor([3.0, 4.0])}, {"w": torch.tensor([True, False])})
+    {'w': tensor([3., 0.])}
     """
     masks = _checked(masks, values, complete=False)
     return {
@@ -112,38 +181,20 @@ def apply_masks(values: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> di
     }
 
 
-def reinitialized(
-    initial: Mapping[str, Tensor], masks: Mapping[str, Tensor], *, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Return the initial values with those of each masked tensor permuted among all its entries.
-
-    The control of Frankle & Carbin (2019): the mask with another initialisation. For weights drawn
-    independently from one law a permutation is a draw from that law, so no initialiser has to be known.
-    """
-    _checked(masks, initial, complete=False)
-    return {name: _shuffled(value, generator) if name in masks else value for name, value in initial.items()}
-
-
 def random_signs(
     initial: Mapping[str, Tensor], masks: Mapping[str, Tensor], *, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """Return the initial values with random signs and their own magnitudes in the masked tensors.
 
-    With :func:`constant_magnitudes` it separates what a ticket owes to signs and to magnitudes (Zhou et al.
-    2019).
+    A control for what a ticket owes to its signs (Zhou et al. 2019).
+
+    >>> w, mask = torch.tensor([3.0, -4.0]), torch.tensor([True, False])
+    >>> random_signs({"w": w}, {"w": mask}, generator=torch.Generator().manual_seed(0))["w"].abs()
+    tensor([3., 4.])
     """
     _checked(masks, initial, complete=False)
     return {
         name: value.abs() * _signs(value, generator) if name in masks else value
-        for name, value in initial.items()
-    }
-
-
-def constant_magnitudes(initial: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return sign(theta) times the tensor's root mean square for the masked tensors (Zhou et al. 2019)."""
-    _checked(masks, initial, complete=False)
-    return {
-        name: value.sign() * value.square().mean().sqrt() if name in masks else value
         for name, value in initial.items()
     }
 

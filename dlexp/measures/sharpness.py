@@ -13,13 +13,12 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import grad_and_value, vmap
 
-from dlexp.measures.batched_losses import batched_losses
-from dlexp.measures.functional import Loss, functional_loss, parameter_vector, require_deterministic
+from dlexp.measures.functional import FunctionalLoss, Loss, parameter_vector
 from dlexp.measures.hessian.operators import hessian_operator
 from dlexp.measures.hessian.probes import random_vectors
 from dlexp.measures.hessian.trace import hutchinson_trace
+from dlexp.measures.points import gradients_at, losses_at
 
 Normalization = Literal["none", "adaptive"]
 
@@ -74,13 +73,21 @@ def worst_case(
     ``generator`` None starts a fresh one at seed 0; ``chunk_size`` starts are evaluated at once (None: all).
 
     Raises ``ValueError`` for a radius that is not positive, an unknown normalization, and counts below 1.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> model, x, y = nn.Linear(1, 1), torch.ones(4, 1), torch.zeros(4, 1)
+    >>> round(worst_case(model, mean_squared_error, x, model(x).detach(), radius=0.1).increase, 4)
+    0.02
     """
     weights, scale = _point(model, radius, normalization)
     for name, value in (("n_starts", n_starts), ("max_steps", max_steps)):
         if value < 1:
             raise ValueError(f"{name}={value} is too small; allowed: 1 or more")
-    loss = functional_loss(model, loss_fn, x, y)
-    evaluate = vmap(grad_and_value(lambda u: loss(weights + scale * u)), chunk_size=chunk_size)
+    loss = FunctionalLoss(model, loss_fn, x, y)
+
+    def evaluate(u: Tensor) -> tuple[Tensor, Tensor]:
+        gradients, losses = gradients_at(loss, weights + scale * u, chunk_size=chunk_size)
+        return scale * gradients, losses
 
     gradient, base = evaluate(torch.zeros_like(weights)[None])
     starts = [_onto_sphere(gradient, radius)]
@@ -129,14 +136,18 @@ def one_step(
     the worst case over the ball, tight only where the loss is nearly linear. 0 where the gradient vanishes.
 
     Raises ``ValueError`` for a radius that is not positive and an unknown normalization.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> model, x, y = nn.Linear(1, 1), torch.ones(4, 1), torch.zeros(4, 1)
+    >>> origin = [nn.init.zeros_(p) for p in model.parameters()]
+    >>> round(one_step(model, mean_squared_error, x, y - 1, radius=0.1), 4)  # (1 + 0.1 sqrt 2)^2 - 1
+    0.3028
     """
     weights, scale = _point(model, radius, normalization)
-    loss = functional_loss(model, loss_fn, x, y)
-    ascent = grad_and_value(lambda u: loss(weights + scale * u))
-    gradient, base = ascent(torch.zeros_like(weights))
-    step = _onto_sphere(gradient[None], radius)[0]
-    with torch.no_grad():
-        return float(loss(weights + scale * step) - base)
+    loss = FunctionalLoss(model, loss_fn, x, y)
+    gradient, base = loss.gradient_at(weights)
+    step = _onto_sphere((scale * gradient)[None], radius)[0]
+    return float(loss.at(weights + scale * step) - base)
 
 
 def average(
@@ -161,18 +172,25 @@ def average(
 
     Raises ``ValueError`` for a radius that is not positive, an unknown normalization and fewer than 2
     samples.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> model, x, y = nn.Linear(1, 1), torch.ones(4, 1), torch.zeros(4, 1)
+    >>> rise = average(model, mean_squared_error, x, y, radius=0.1, n_samples=500)  # near 0.01
+    >>> abs(rise.increase - 0.01) < 5 * rise.standard_error
+    True
     """
     weights, scale = _point(model, radius, normalization)
     if n_samples < 2:
         raise ValueError(f"n_samples={n_samples} is too small for a standard error; allowed: 2 or more")
     generator = generator or torch.Generator().manual_seed(0)
-    base = batched_losses(model, loss_fn, x, y, weights[None])
+    loss = FunctionalLoss(model, loss_fn, x, y)
+    base = loss.at(weights)
     samples = []
     for start in range(0, n_samples, 32):
         count = min(32, n_samples - start)
         deltas = scale * _onto_sphere(random_vectors(count, weights, generator=generator), radius)
         ends = torch.cat([weights + deltas, weights - deltas])
-        losses = batched_losses(model, loss_fn, x, y, ends, chunk_size=chunk_size)
+        losses = losses_at(loss, ends, chunk_size=chunk_size)
         samples.append((losses[:count] + losses[count:]) / 2 - base)
     values = torch.cat(samples)
     return MeanIncrease(float(values.mean()), float(values.std()) / n_samples**0.5)
@@ -196,6 +214,12 @@ def average_second_order(
     :func:`~dlexp.measures.hessian.operators.hessian_operator`.
 
     Raises ``ValueError`` for a radius that is not positive, an unknown normalization and fewer than 2 probes.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> model, x, y = nn.Linear(1, 1), torch.ones(4, 1), torch.zeros(4, 1)
+    >>> rise = average_second_order(model, mean_squared_error, x, y, radius=0.1)  # near 0.01
+    >>> abs(rise.increase - 0.01) < 5 * rise.standard_error
+    True
     """
     weights, scale = _point(model, radius, normalization)
     hessian = hessian_operator(model, loss_fn, x, y, batch_size=batch_size)
@@ -214,6 +238,9 @@ def relative_to_edge(lambda_max: float, learning_rate: float, *, momentum: float
     and mean squared error differ by a factor of 2.
 
     Raises ``ValueError`` for a learning rate that is not positive or a momentum outside [0, 1).
+
+    >>> relative_to_edge(40.0, 0.05)
+    1.0
     """
     if not learning_rate > 0:
         raise ValueError(f"learning_rate={learning_rate} is not allowed; allowed: above 0")
@@ -224,7 +251,6 @@ def relative_to_edge(lambda_max: float, learning_rate: float, *, momentum: float
 
 def _point(model: nn.Module, radius: float, normalization: str) -> tuple[Tensor, Tensor]:
     """Return the parameters w (P,) and the diagonal of T (P,)."""
-    require_deterministic(model)
     if not radius > 0:
         raise ValueError(f"radius={radius} is not allowed; allowed: above 0")
     weights = parameter_vector(model)

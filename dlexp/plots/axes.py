@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from dlexp.plots.lines import INTERVAL, FloatArray
-from dlexp.plots.marks import LAW
+from dlexp.plots.lines import INTERVAL, RUNS, FloatArray, Point
+from dlexp.plots.marks import LAW, MARK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,20 +61,22 @@ def step_axis(axes: "Axes", steps: Sequence[float]) -> "Axes":
     return axes
 
 
-def ticks_at(axes: "Axes", values: Iterable[float], labels: Sequence[str] | None = None) -> "Axes":
-    """Put the ticks of the x axis at the values, unless they are many; labels that would touch are left out.
+def ticks_at(axes: "Axes", values: Iterable[float | Point], labels: Sequence[str] | None = None) -> "Axes":
+    """Put the ticks of the x axis at values, or at the positions of points as `band` takes them.
+
+    There are none where these are many; labels that would touch are left out when a page is finished.
 
     >>> from matplotlib.figure import Figure
     >>> axes = ticks_at(Figure().subplots(), [1, 5, 200])
     >>> [label.get_text() for label in axes.get_xticklabels()]
     ['1', '5', '200']
     """
-    values = sorted(set(values))
-    if not values or (len(values) > _MOST_TICKS and labels is None):
+    ticks = sorted({value[0] if isinstance(value, tuple) else value for value in values})
+    if not ticks or (len(ticks) > _MOST_TICKS and labels is None):
         return axes
     from matplotlib.ticker import NullLocator
 
-    axes.set_xticks(values, list(labels) if labels else [number_text(value) for value in values])
+    axes.set_xticks(ticks, list(labels) if labels else [number_text(tick) for tick in ticks])
     axes.xaxis.set_minor_locator(NullLocator())
     return axes
 
@@ -102,11 +104,9 @@ def number_text(value: float) -> str:
     >>> number_text(0.5), number_text(1000.0), number_text(1e-7)
     ('0.5', '1000', '1e-7')
     """
-    return (
-        f"{value:.4g}".replace("e-0", "e-").replace("e+0", "e+")
-        if value % 1 or abs(value) >= 1e6
-        else f"{value:.0f}"
-    )
+    if value % 1 == 0 and abs(value) < 1e6:
+        return f"{value:.0f}"
+    return f"{value:.4g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
 
 
 def fit(axes: "Axes") -> "Axes":
@@ -132,8 +132,9 @@ def fit(axes: "Axes") -> "Axes":
         axes.set_ylim(*(_log_limits if is_log else _linear_limits)(values, ends), auto=True)
     bottom, top = axes.get_ylim()
     for line in axes.lines:
-        if _is_in_data(axes, line) and np.any(np.asarray(line.get_ydata(), dtype=float) < bottom):
-            line.set_clip_on(True)
+        if _is_in_data(axes, line) and not line.get_clip_on():
+            y = np.asarray(line.get_ydata(), dtype=float)
+            line.set_clip_on(bool(np.any((y < bottom) | (y > top))))
     if is_log:
         _label_log_axis(axes.yaxis, bottom, top)
         _mark_below(axes)
@@ -254,7 +255,10 @@ def _mark_below(axes: "Axes") -> None:
         line.remove()
     bottom = axes.get_ylim()[0]
     for line in list(axes.lines):
-        if str(line.get_label()).startswith("_") or not _is_in_data(axes, line):
+        is_no_mean = (
+            line.get_label() in (RUNS, LAW, MARK, BELOW) or line.get_marker() == "_"
+        )  # a whisker's end
+        if is_no_mean or not _is_in_data(axes, line):
             continue
         x, y = (np.asarray(data, dtype=float) for data in line.get_data())
         low = x[y < bottom]

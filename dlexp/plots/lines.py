@@ -48,7 +48,7 @@ def band(
     low, high = interval(axes, points)
     axes.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0, label=INTERVAL)
     _dots(axes, [(x, values) for x, *_, values in points], style["color"])
-    axes.plot(x, mean, label=label, zorder=3, clip_on=False, **style)
+    axes.plot(x, mean, label=label, zorder=3, clip_on=not points, **style)
     return axes
 
 
@@ -87,7 +87,7 @@ def paths(
     axes.fill_between(shared, low, high, color=style["color"], alpha=0.18, linewidth=0, label=INTERVAL)
     every = slice(None, None, max(len(shared) // _FEW_MARKERS, 1) if len(shared) > _MOST_MARKERS else 1)
     means = [point[1] for point in points]
-    axes.plot(shared, means, label=label, zorder=3, markevery=every, clip_on=False, **style)
+    axes.plot(shared, means, label=label, zorder=3, markevery=every, clip_on=not shared, **style)
     return axes
 
 
@@ -108,7 +108,9 @@ def scatter(
     """
     label, style = _styled(axes, label, control, style)
     alpha = 0.75 if np.size(x) <= _MANY else 0.4
-    axes.plot(x, y, label=label, clip_on=False, zorder=3, **{"alpha": alpha, **style, "linestyle": "none"})
+    axes.plot(
+        x, y, label=label, clip_on=np.size(x) == 0, zorder=3, **{"alpha": alpha, **style, "linestyle": "none"}
+    )
     return axes
 
 
@@ -139,7 +141,7 @@ def bars(axes: "Axes", groups: Mapping[str, Sequence[float | None]], **style: An
     whiskers = {"ecolor": style["color"], "capsize": 4, "linewidth": 1.2, "label": INTERVAL}
     axes.errorbar(x, mean, yerr=[mean - low, high - mean], fmt="none", **whiskers)
     _dots(axes, [(x + 0.12, values) for x, *_, values in points], style["color"])
-    axes.plot(x, mean, label="", zorder=3, clip_on=False, **{**style, "linestyle": "none"})
+    axes.plot(x, mean, zorder=3, clip_on=not points, **{**style, "linestyle": "none"})
     axes.set_xticks(range(len(groups)), list(groups))
     axes.set_xlim(-0.6, len(groups) - 0.4)
     axes.grid(visible=False, axis="x")
@@ -171,6 +173,7 @@ def interval(axes: "Axes", points: Sequence[Point]) -> tuple[FloatArray, FloatAr
     if axes.get_yscale() == "log":
         with np.errstate(all="ignore"):
             factor = np.exp(np.minimum((high - low) / 2 / np.where(mean > 0, mean, np.nan), 700))
+        mean = np.where(mean > 0, mean, np.nan)
         low, high = mean / factor, mean * factor
     return np.where(np.isnan(low), mean, low), np.where(np.isnan(high), mean, high)
 

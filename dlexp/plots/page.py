@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.legend import Legend
 
-_HEIGHTS = {1: 3.5, 2: 2.8}  # inches of a row of panels by how many it has
+_ALONE, _BESIDE, _ROW = 3.5, 2.8, 2.6  # inches: of one panel, of rows of two, of other rows
 _MARGIN, _GAP = 0.1, 0.06
 _LETTER = 0.075  # inches of a letter of an axis' name, about
 
@@ -49,7 +49,8 @@ def new_page(
     n = panels if isinstance(panels, int) else panels[0] * panels[1]
     columns = min(n, 2) if isinstance(panels, int) else panels[1]
     rows = -(-n // columns)
-    width, height = size or (WIDTH, _HEIGHTS.get(columns, 2.6) * rows)
+    row = _ALONE if n == 1 else _BESIDE if columns == 2 else _ROW
+    width, height = size or (WIDTH, row * rows)
     figure: Figure = Figure(figsize=(width, height))
     return figure, [figure.add_subplot(rows, columns, i + 1) for i in range(n)]
 
@@ -75,7 +76,7 @@ def finish(figure: "Figure", title: str, notes: Sequence[str] = ()) -> "Figure":
     panels: list[Any] = [axes for axes in figure.axes if axes.get_subplotspec() is not None]
     drawn = [axes for axes in panels if axes.name != "3d" and axes.has_data()]
     for axes in panels:
-        if not axes.has_data() or (axes.lines and all(map(is_empty, axes.lines))):
+        if not axes.texts and (not axes.has_data() or (axes.lines and all(map(is_empty, axes.lines)))):
             axes.text(0.5, 0.5, "no values yet", transform=axes.transAxes, ha="center", color="#444444")
     numbers = [axes for axes in drawn if not axes.images and axes.get_aspect() == "auto"]
     for axes in numbers:
@@ -182,15 +183,29 @@ def _shared_legend(figure: "Figure", handles: dict[str, Any]) -> "Legend | None"
     return found
 
 
+def _is_mathematics(text: str) -> bool:
+    """Return whether what a text has between two $ is mathematics that matplotlib can set."""
+    if text.count("$") < 2:
+        return False
+    from matplotlib.mathtext import MathTextParser
+
+    try:
+        MathTextParser("path").parse(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _write(figure: "Figure", title: str, notes: Sequence[str]) -> tuple[Any, Any]:
     width = float(figure.get_size_inches()[0])
     # Lines break between sentences only, as far as these fit.
     below = " ".join(note.replace(" ", "\u00a0") for note in dict.fromkeys(notes))
     style: dict[str, Any] = {"fontsize": SMALL, "color": "#444444", "va": "bottom", "ha": "left"}
-    return (
-        figure.text(0, 0, wrapped(title, int(width * 12.5)), fontsize=11, va="top", ha="left"),
-        figure.text(0, 0, wrapped(below, int(width * 15.5)), **style),
-    )
+    head = figure.text(0, 0, wrapped(title, int(width * 12.5)), fontsize=11, va="top", ha="left")
+    foot = figure.text(0, 0, wrapped(below, int(width * 15.5)), **style)
+    for text in (head, foot):
+        text.set_parse_math(_is_mathematics(text.get_text()))
+    return head, foot
 
 
 def _stack(figure: "Figure", texts: tuple[Any, Any], above: "Legend | None", height: float) -> None:

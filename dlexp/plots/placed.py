@@ -18,7 +18,8 @@ FloatArray = npt.NDArray[np.float64]
 _AWAY = 3.0  # points between a text and its line
 _OUTSIDE = 1e3  # points covered that one pixel outside the panel is as bad as
 _ROUNDS = 2  # so that the first text gives way to the others too
-_BETWEEN = 60  # obstacles along each piece of a line
+_SPACING, _MOST = 4.0, 2000  # pixels between obstacles on a line, and how many it may have
+_PLACES = 60  # along a line, at which its text is tried
 
 
 class PlacedText(Text):
@@ -101,8 +102,10 @@ def obstacles(axes: "Axes", own: Text | None = None) -> FloatArray:
 
 
 def _dense(path: FloatArray) -> FloatArray:
-    shares = np.linspace(0, 1, _BETWEEN)[:, None]
-    return (path[:-1, None] + shares * (path[1:] - path[:-1])[:, None]).reshape(-1, 2)
+    """Return points on a path (n, 2) in pixels, one every few pixels along it."""
+    length = np.concatenate([[0.0], np.hypot(*np.diff(path, axis=0).T).cumsum()])
+    at = np.linspace(0, length[-1], min(int(length[-1] / _SPACING) + 2, _MOST))
+    return np.column_stack([np.interp(at, length, path[:, i]) for i in (0, 1)])
 
 
 def _grid(box: Any) -> FloatArray:
@@ -118,7 +121,7 @@ def _within(axes: "Axes", path: FloatArray) -> FloatArray:
     frame = axes.get_window_extent()
     inside = (path >= (frame.x0 - 1, frame.y0 - 1)) & (path <= (frame.x1 + 1, frame.y1 + 1))
     path = path[inside.all(axis=1)]
-    return path[:: max(len(path) // _BETWEEN, 1)]
+    return path[:: max(len(path) // _PLACES, 1)]
 
 
 def _corners(points: FloatArray, size: FloatArray, away: float) -> FloatArray:

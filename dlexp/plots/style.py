@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette without black, which laws and closed forms have; neighbours apart in grey too. A
 # marker and a dash pattern go with each colour.
-COLOURS = ("#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#009E73", "#CC79A7")
-MARKERS = ("o", "s", "D", "^", "v", "P")
-DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#56B4E9", "#D55E00", "#CC79A7")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 GREYS = ("#6E6E6E", "#A0A0A0", "#8A8A8A")  # of controls
 BLACK = "#000000"  # of laws and closed forms
 THRESHOLD = "#555555"

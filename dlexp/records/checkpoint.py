@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dlexp.records.files import write_atomically
 
@@ -44,6 +44,19 @@ def save_checkpoint(
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return write_atomically(folder / "checkpoints" / "last.ckpt", buffer.getvalue())
+
+
+def load_network(network: nn.Module, path: str | Path) -> None:
+    """Load the weights of a run's ``last.ckpt`` into a network of the same architecture.
+
+    Raises ``ValueError`` for a file that is no such checkpoint, or of another architecture.
+    """
+    try:
+        stored = torch.load(path, map_location="cpu")["state_dict"]
+        network.load_state_dict({name.removeprefix("network."): value for name, value in stored.items()})
+    except Exception as error:  # unpickling a file of any kind can raise anything
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise ValueError(f"checkpoint={path} does not hold such a network: {reason}") from None
 
 
 def _own(tensor: Tensor) -> Tensor:

@@ -44,6 +44,18 @@ class Recorder:
         for logger in self.loggers:
             logger.log_metrics(dict(metrics), step=step)
 
+    def series(self, name: str) -> tuple[list[int], list[float]]:
+        """Return the steps at which a metric was recorded, and its values, a step's last one alone.
+
+        >>> recorder = Recorder()
+        >>> for step, value in ((0, 2.0), (5, 3.0), (5, 4.0)):
+        ...     recorder.record({"test/loss": value}, step=step, epoch=0)
+        >>> recorder.series("test/loss")
+        ([0, 5], [2.0, 4.0])
+        """
+        found = {step: value for step, _, metric, value in self._rows if metric == name}
+        return list(found), list(found.values())
+
     def record_array(self, name: str, values: ArrayLike) -> None:
         """Keep an array for arrays.npz under ``name``; a later one of that name replaces it."""
         self._arrays[name] = np.asarray(values)

@@ -2,8 +2,9 @@
 
 ``result.json`` holds ``schema``, ``status``, ``run_id``, ``identity``, ``seed``, ``config``, ``overrides``,
 ``metrics`` (name to number), ``error``, ``duration_s``, ``versions``, ``device``, ``commit`` and ``clean``
-(of the checkout that trained it). A final value that is not finite is null in ``metrics``; ``not_finite``
-says what it was: ``{"ntk/condition": "inf"}``. Files of schema 1 have neither; their nulls are read as NaN.
+(of the checkout that trained it), and ``files``, the sizes of the other files. A final value that is not
+finite is null in ``metrics``; ``not_finite`` says what it was: ``{"ntk/condition": "inf"}``. Files of
+schema 1 have neither; their nulls are read as NaN.
 """
 
 import csv
@@ -29,6 +30,9 @@ FAILED = "failed"
 DIVERGED = "diverged"
 UNFINISHED = "running or interrupted"
 UNREADABLE = "unreadable"
+
+FILES = ("metrics.csv", "arrays.npz", "checkpoints/last.ckpt")
+"""What a finished run may leave beside its result."""
 
 Row = tuple[int, int, str, float]
 """A row of ``metrics.csv``: step, epoch, name, value."""
@@ -63,6 +67,7 @@ class Run:
     device: str = ""
     commit: str | None = None
     clean: bool | None = None
+    files: dict[str, int] = field(default_factory=dict)  # of the other files, their sizes in bytes
     folder: Path = Path()
     written: float = 0.0  # when the result was written, seconds since the epoch
     extra: dict[str, Any] = field(default_factory=dict)
@@ -98,6 +103,21 @@ class Run:
         }
         self.folder = folder
         write_atomically(folder / "result.json", json.dumps(content, indent=1, default=str) + "\n")
+
+    def note_files(self, folder: Path) -> None:
+        """Note the sizes of the files that are to be there beside the result."""
+        sizes = {name: folder / name for name in FILES}
+        self.files = {name: path.stat().st_size for name, path in sizes.items() if path.exists()}
+
+    def damage(self) -> str | None:
+        """Return which file is missing or has another size than it was written with, None if none is."""
+        for name, size in self.files.items():
+            path = self.folder / name
+            if not path.is_file():
+                return f"{name} is missing"
+            if path.stat().st_size != size:
+                return f"{name} is damaged: {path.stat().st_size} bytes of {size}"
+        return None
 
     def rows(self) -> list[Row]:
         """Return the rows of ``metrics.csv``, in the order of recording; none if there is no such file.
@@ -163,7 +183,7 @@ def parse_result(folder: Path) -> Run:
     reasons = content.pop("not_finite", None)
     reasons = reasons if isinstance(reasons, dict) else {}
     error = content.get("error")
-    clean = content.get("clean")
+    clean, files = content.get("clean"), content.get("files")
     return Run(
         status=content["status"],
         run_id=folder.name,
@@ -178,6 +198,7 @@ def parse_result(folder: Path) -> Run:
         device=_text(content.get("device")) or "",
         commit=_text(content.get("commit")),
         clean=clean if isinstance(clean, bool) else None,
+        files={k: v for k, v in (files if isinstance(files, dict) else {}).items() if isinstance(v, int)},
         folder=folder,
         written=path.stat().st_mtime,
         extra={key: value for key, value in content.items() if key not in _STORED},

@@ -71,8 +71,10 @@ def _draw_panel(panel: Any, chart: Chart, lines: Sequence[Line], metric: str, is
         bars(panel, _groups(chart, lines, metric))
         return
     positions = sorted({x for line in lines for x in line.positions})
-    if _spans(positions):
+    if _spans(positions) and positions[0] > 0:
         log(panel, "x")
+    elif _spans(positions):
+        panel.set_xscale("symlog", linthresh=positions[1])
     if len(lines) <= DISTINCT_LINES:
         for line in lines:
             band(panel, _points(line, metric), line.label)

@@ -30,10 +30,12 @@ def write_figures(figures: Sequence[Figure], table: Table, folder: Path) -> list
     """
     if not figures:
         return []
+    import numpy
+
     from dlexp.plots import look, save
 
     drawn = []
-    with look():
+    with look(), numpy.errstate(over="ignore", invalid="ignore"):  # axes of losses near the largest numbers
         for figure in figures:
             path, problem = folder / f"{figure.name}.png", None
             try:

@@ -20,7 +20,7 @@ def shared_settings(summary: Summary) -> list[tuple[str, str]]:
         return []
     return [
         (key, value_text(value))
-        for key, value in runs[0].config.items()
+        for key, value in runs[0].settings.items()
         if not is_seed(key)
         and key.split(".")[0] not in WITHOUT_EFFECT
         and all(key in run.settings and run.settings[key] == value for run in runs)
@@ -78,8 +78,8 @@ def _other_seeds(runs: Sequence[Run]) -> list[tuple[str, str]]:
 
 
 def _times(runs: Sequence[Run], seconds: float | None) -> str:
-    durations = [run.duration_s for run in runs if run.duration_s is not None]
-    total = math.fsum(duration for duration in durations if math.isfinite(duration))
+    durations = [run.duration_s for run in runs if run.has_result and math.isfinite(run.duration_s)]
+    total = math.fsum(durations)
     parts = [f"{duration_text(total)} (sum over runs)"] if durations else []
     if seconds is not None:
         parts.append(f"{duration_text(seconds)} (on the clock)")

@@ -25,7 +25,9 @@ this interval for n = 10 and 20; measured by ``pytest -m slow -s tests/results/t
 
 Of crossed seeds (every data set with every initialisation) rows and columns are resampled independently,
 which gives a variance that is never too small: an interaction counts three times instead of once (Owen 2007,
-*The pigeonhole bootstrap*). `n` is the number of levels of the seed with the fewest.
+*The pigeonhole bootstrap*). `n` is the number of levels of the seed with the fewest. Of the mean over 5 x 5
+normal values it covers the truth in .945 of the cases where one seed alone matters, in .98 where both do, in
+all where only their interaction does.
 
 No interval mends what five seeds did not show: heavy skewness (ratios and slopes are therefore averaged in
 logarithms) and values so rare that no seed has one. The bootstrap-t does better for skewed values, but is a

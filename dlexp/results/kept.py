@@ -107,7 +107,7 @@ def read_study(folder: Path, *, trust: bool = False) -> Study | None:
     try:
         content = json.loads((folder / FILE).read_text(encoding="utf-8"))
         stored = _stored(content)
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, LookupError):
         return None
     python = stored.python or f"{PACKAGE}.{stored.name}"
     copy = folder / copy_name(python)
@@ -130,9 +130,10 @@ def read_study(folder: Path, *, trust: bool = False) -> Study | None:
 
 def _stored(content: Mapping[str, Any]) -> Study:
     """Return what ``study.json`` says by itself."""
-    plain = {key: content[key] for key in ("question", "python", "arms", "command", "fast") if key in content}
+    plain = {key: content[key] for key in ("question", "arms", "command", "fast") if key in content}
     return Study(
         name=str(content["name"]),
+        python=str(content.get("python") or ""),
         **plain,
         seconds=content.get("seconds"),
         sources=tuple(content.get("sources") or ()),
@@ -159,11 +160,7 @@ def _difference(study: Study, file: Path, copy: Path, content: Mapping[str, Any]
         is_same = copy.read_bytes() == file.read_bytes()
     else:
         is_same = read_claims(content.get("claims")) == study.claims
-    return (
-        []
-        if is_same
-        else [f"The installed study {study.name} is used; it differs from the one that was run."]
-    )
+    return [] if is_same else [f"{study.python} is used as installed; what was run here differs from it."]
 
 
 def note_duration(folder: Path, started: float) -> None:

@@ -70,7 +70,7 @@ class Term:
 class Replicates:
     """The numbers that a statistic is computed from: a row a replicate, a column a term or point of a curve.
 
-    `values` and `positions` have the shape (replicates, columns); terms have the position 0. Terms may be
+    `values` and `positions` have the shape (replicates, columns); terms have the position 0. Values may be
     infinite (diverged runs), never NaN. `labels` name the rows: seeds. `levels` are the numbers of values of
     each source of randomness; of several (crossed seeds) the rows are all combinations, the last one fastest.
     """
@@ -213,11 +213,13 @@ def _where_problems(term: Term, table: Table) -> Iterator[str]:
     keys = {key: None for run in rows for key in run.settings}
     is_sound = True
     for key, wanted in term.where.items():
+        if key not in keys and None in listed(wanted):
+            continue
         if key not in keys:
             yield f"No job has the setting {key}{_hint(key, keys)}."
             is_sound = False
             continue
-        found = sorted({run.settings[key] for run in rows if key in run.settings}, key=sort_key)
+        found = sorted({run.settings.get(key) for run in rows}, key=sort_key)
         absent = [value for value in listed(wanted) if not any(is_same(other, value) for other in found)]
         if len(absent) == len(listed(wanted)) or (absent and key == "arm"):
             there = ", ".join(map(_text, found[:_MOST_VALUES])) + (

@@ -47,6 +47,10 @@ class Setting:
         """The runs that failed, diverged, did not finish (yet) or cannot be read."""
         return len(self.runs) - len(self.done)
 
+    @cached_property
+    def _sources(self) -> tuple[str, ...]:
+        return crossed([self.done])
+
     def measured(self, metric: str) -> list[Run]:
         """Return the runs that finished well with a finite value of a metric."""
         return [run for run in self.done if math.isfinite(run.metrics.get(metric, math.nan))]
@@ -57,8 +61,7 @@ class Setting:
 
     def estimate(self, metric: str) -> Estimate:
         """Return the mean of a metric over the runs, with an interval that knows of crossed seeds."""
-        runs = self.measured(metric)
-        keys = crossed([runs])
+        runs, keys = self.measured(metric), self._sources
         if len(keys) < 2:
             return estimate([run.metrics[metric] for run in runs])
         return estimate_crossed(

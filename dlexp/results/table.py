@@ -108,7 +108,8 @@ class Table:
         for key in wanted:
             if is_seed(key):
                 raise TableError(f"{key}={wanted[key]} is not allowed: seeds are never selected.")
-            if self.rows and not any(key in run.settings for run in self.rows):
+            is_known = any(key in run.settings for run in self.rows) or wanted[key] is None
+            if self.rows and not is_known:
                 raise TableError(f"No run has the setting {key}.")
         return Table(tuple(run for run in self.rows if run.settings and matches(run, wanted)))
 
@@ -177,8 +178,8 @@ class Table:
     ) -> "list[tuple[numpy.typing.NDArray[numpy.generic], numpy.typing.NDArray[numpy.generic]]]":
         """Return the array `y` over the array `x` (or 0, 1, ...) of each run that is done and has both.
 
-        Of arrays with several axes the part at `row` is taken: the index of the first ones, one for as many as
-        have to go or one for each.
+        Of arrays with several axes the part at `row` is taken: the index of the first ones, one for as many
+        as have to go or one for each.
         """
         import numpy
 
@@ -248,4 +249,5 @@ def is_same(setting: Any, value: Any) -> bool:
 
 def listed(wanted: Any) -> Sequence[Any]:
     """Return what a ``where`` asks for as a list of values."""
-    return list(wanted) if isinstance(wanted, Iterable) and not isinstance(wanted, str) else [wanted]
+    is_several = isinstance(wanted, Iterable) and not isinstance(wanted, str | Mapping)
+    return list(wanted) if is_several else [wanted]

@@ -1,1 +1,1 @@
-"""Results of a sweep: runs, summary over replicates, table, figures; made from the folder at any time."""
+"""The studies that come with dlexp: question, claims, figures, a file each; conf/study says what is run."""

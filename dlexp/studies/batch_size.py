@@ -228,8 +228,9 @@ def batch_size(axes: "list[Axes]", table: "Table") -> None:
     for panel, (metric, name) in zip(axes, _MEASURED.items(), strict=True):
         log(panel, "x")
         for arm, label in {"equal_steps": "4000 steps each", "equal_epochs": "80 epochs each"}.items():
-            band(panel, table.select(arm=arm).group("data.batch_size", metric), label)
-        ticks_at(panel, [4, 10, 50, 200])
+            points = table.select(arm=arm).group("data.batch_size", metric)
+            band(panel, points, label)
+            ticks_at(panel, points)
         panel.set(xlabel="batch size", ylabel=name)
     threshold(axes[0], "edge of stability", y=40)
     for panel in axes[1:]:
@@ -247,8 +248,9 @@ def counter_example(axes: "list[Axes]", table: "Table") -> None:
     """The same three measures where flatness does not go with a smaller test loss."""
     for panel, (metric, name) in zip(axes, _MEASURED.items(), strict=True):
         log(panel, "x")
-        band(panel, table.select(arm="counter_example").group("data.batch_size", metric))
-        ticks_at(panel, [8, 32, 1000])
+        points = table.select(arm="counter_example").group("data.batch_size", metric)
+        band(panel, points)
+        ticks_at(panel, points)
         panel.set(xlabel="batch size", ylabel=name)
     threshold(axes[0], "edge of stability", y=20)
 

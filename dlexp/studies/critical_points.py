@@ -153,7 +153,7 @@ def index_and_loss(axes: "list[Axes]", table: "Table") -> None:
             scatter(panel, index, loss)
         for line, colour in zip(panel.lines, ramp(len(runs)), strict=True):
             line.set(color=colour, markersize=4)
-        ticks_at(panel, [int(i) for index, _ in runs for i in index])
+        ticks_at(panel, range(7))
         panel.set(title=title, xlabel="index (negative eigenvalues)", ylabel="training loss")
 
 

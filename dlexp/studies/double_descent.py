@@ -195,12 +195,13 @@ def double_descent(axes: "list[Axes]", table: "Table") -> None:
         crossing(left, runs.group("model.width", "model/parameters"), samples, label, color=colour)
     threshold(left, "noise of the test targets", y=0.25)
     width = table.select(arm="width")
-    band(right, width.group("model.width", "test/loss"), "100 samples")
+    points = width.group("model.width", "test/loss")
+    band(right, points, "100 samples")
     for arm, label in {"stopped_early": "stopped after 200 steps", "no_noise": "no noise"}.items():
         band(right, table.select(arm=arm).group("model.width", "test/loss"), label, control=True)
     crossing(right, width.group("model.width", "model/parameters"), 100, "parameters = samples")
     for panel, title in zip(axes, ("trained until it interpolates", "controls, 100 samples"), strict=True):
-        ticks_at(panel, [1, 2, 5, 12, 25, 75, 300])
+        ticks_at(panel, points)
         panel.set(title=title, xlabel="width (hidden units)", ylabel="test loss")
 
 
@@ -222,8 +223,8 @@ def samples_and_steps(axes: "list[Axes]", table: "Table") -> None:
     threshold(left, "parameters = samples", x=221)
     steps = table.select(arm="steps").group("trainer.max_steps", "test/loss")
     band(right, steps)
-    ticks_at(right, [x for x, *_ in steps])
-    ticks_at(left, [x for x, *_ in samples])
+    ticks_at(right, steps)
+    ticks_at(left, samples)
     left.set(title="width 10", xlabel="training samples", ylabel="test loss")
     right.set(title="width 25", xlabel="training steps", ylabel="test loss")
 
@@ -239,7 +240,7 @@ def notebook_teacher(axes: "Axes", table: "Table") -> None:
     points = runs.group("model.width", "test/loss")
     band(axes, points)
     crossing(axes, runs.group("model.width", "model/parameters"), 100, "parameters = samples")
-    ticks_at(axes, [x for x, *_ in points])
+    ticks_at(axes, points)
     axes.set(xlabel="width (hidden units)", ylabel="test loss")
 
 

@@ -171,7 +171,7 @@ def distance_at_convergence(axes: "Axes", table: "Table") -> None:
     points = runs.group("model.width", "ntk/interpolation_gap")
     band(axes, points, "kernel interpolation from $f_0$")
     law(axes, -0.5, points)
-    ticks_at(axes, [x for x, *_ in points])
+    ticks_at(axes, points)
     axes.set(xlabel="width (hidden units)", ylabel="relative distance")
 
 

@@ -236,8 +236,9 @@ def mode_connectivity(axes: "list[Axes]", table: "Table") -> None:
     band(right, twins.group("callbacks.barrier.split_step", "barrier/linear_mean_end"), _PATHS["linear"])
     for panel, runs, key in ((left, width, "model.width"), (right, twins, "callbacks.barrier.split_step")):
         points = runs.group(key, "train/loss")
-        closed_form(panel, [x for x, *_ in points], [mean for _, mean, *_ in points], "loss of the networks")
-        ticks_at(panel, [x for x, *_ in points])
+        x, loss = [point.x for point in points], [point.mean for point in points]
+        closed_form(panel, x, loss, "loss of the networks")
+        ticks_at(panel, points)
         panel.set(ylabel="barrier of the training loss")
     left.set(title="independently trained", xlabel="width (hidden units)")
     right.set(title="split off on the way (width 50)", xlabel="step of the split (20 steps an epoch)")

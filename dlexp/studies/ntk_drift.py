@@ -219,7 +219,7 @@ def ntk_drift(axes: "list[Axes]", table: "Table") -> None:
         band(panel, standard, "ReLU, standard parametrisation", control=True)
         points = table.select(arm=through).group("model.width", metric)
         law(panel, exponent, points)
-        ticks_at(panel, [x for x, *_ in points])
+        ticks_at(panel, points)
         panel.set(title=title, xlabel="width (hidden units)", ylabel="relative change")
 
 
@@ -244,7 +244,7 @@ def infinite_width(axes: "list[Axes]", table: "Table") -> None:
             band(panel, points, label)
             if arm == "relu":
                 law(panel, -0.5, points)
-            ticks_at(panel, [x for x, *_ in points])
+            ticks_at(panel, points)
         panel.set(title=title, xlabel="width (hidden units)", ylabel="relative distance")
 
 

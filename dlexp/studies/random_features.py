@@ -214,7 +214,7 @@ def closed_forms(axes: "list[Axes]", table: "Table") -> None:
         points = table.select(arm=arm).group(key, "test/loss")
         for side in ([p for p in points if p.x < _SAMPLES], [p for p in points if p.x > _SAMPLES]):
             band(panel, side, "measured")
-        ticks_at(panel, [x for x, *_ in points])
+        ticks_at(panel, points)
         panel.set(ylabel="test loss")
     _limit(left, 100, range(50, 601))
     _exact(right, range(50, 601), 600)

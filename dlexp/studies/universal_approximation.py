@@ -140,12 +140,12 @@ def universal_approximation(axes: "list[Axes]", table: "Table") -> None:
     for arm, label in built.items():
         band(left, points[arm], label)
     band(right, points["hats"], built["hats"])
-    band(right, points["trained"], "trained ReLU networks", color="#009E73")
+    band(right, points["trained"], "trained ReLU networks")
     law(left, -4, points["hats"], "theory")
     law(left, -2, points["boxes"], "theory")
     threshold(left, "predicting 0", y=0.29997)
-    ticks_at(left, [x for x, *_ in points["hats"]])
-    ticks_at(right, [x for x, *_ in points["hats"]])
+    ticks_at(left, points["hats"])
+    ticks_at(right, points["hats"])
     left.set(title="built", xlabel="bumps")
     right.set(title="trained", xlabel="hats, or hidden units")
 
@@ -166,7 +166,7 @@ def dimension(axes: "list[Axes]", table: "Table") -> None:
     for panel, metric in ((left, "model/parameters"), (right, "test/loss")):
         points = runs.group("data.input_dim", metric)
         band(panel, points)
-        ticks_at(panel, [x for x, *_ in points])
+        ticks_at(panel, points)
         panel.set(xlabel="input dimension")
     left.set(ylabel="bumps")
     right.set(ylabel="mean squared error")

@@ -161,7 +161,7 @@ def width_vs_depth(axes: "Axes", table: "Table") -> None:
     for arm, label in targets.items():
         points = table.select(arm=arm).group("model.depth", "test/unexplained_variance")
         band(axes, points, label, control=arm == "additive")
-        ticks_at(axes, [x for x, *_ in points])
+        ticks_at(axes, points)
     axes.set(xlabel="depth (hidden layers)", ylabel="share of the test targets' variance not explained")
 
 
@@ -183,7 +183,7 @@ def tent_map(axes: "list[Axes]", table: "Table") -> None:
         band(left, points, label)
         if arm == "tent_shallow":
             law(left, 1, points, "as many as pieces")
-        ticks_at(left, [x for x, *_ in points])
+        ticks_at(left, points)
     for depth, label in {1: "trained, 1 layer", 5: "trained, 5 layers"}.items():
         runs = table.select({"model.depth": depth}, arm="tent_trained")
         band(right, runs.group("data.generator.compositions", "test/unexplained_variance"), label)

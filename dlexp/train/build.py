@@ -11,12 +11,13 @@ import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import Logger
 
-from dlexp.config.errors import ConfigError
+from dlexp.config.errors import ConfigError, first_line
 from dlexp.config.objects import locate, make
 from dlexp.data.batches import BatchOrder
 from dlexp.data.datamodule import SyntheticDataModule
 from dlexp.data.generators.fixed import does_draw_both_sets
-from dlexp.losses import CLASSIFICATION, LOSSES
+from dlexp.losses import CLASSIFICATION
+from dlexp.losses import find as find_loss
 from dlexp.models.budget import widths_for_budget
 from dlexp.seeding import GlobalRandomState
 from dlexp.train.hooks import is_measure, reason_for_own_trainer
@@ -34,6 +35,7 @@ from dlexp.train.plan import (
     log_spaced_steps,
 )
 from dlexp.train.stacks.engine import Stacks
+from dlexp.train.trial import Trial
 
 FOR_LIGHTNING = ("accelerator", "precision", "deterministic", "benchmark", "detect_anomaly", "profiler")
 """Arguments of the Trainer that are Lightning's alone; the others dlexp carries out itself."""
@@ -58,9 +60,6 @@ def make_member(config: Mapping[str, Any], data: SyntheticDataModule | None = No
         callbacks = make_callbacks(config)
         order = make_order(config)
         plan = make_plan(config, order)
-        problems = callback_problems(callbacks, config, plan)
-        if problems:
-            raise ConfigError("\n".join(problems))
         trainer, stopping = config["trainer"], config["training"]["stopping"]
         limit = trainer.get("gradient_clip_val")
         member = Member(
@@ -127,10 +126,11 @@ def make_trainer(
     trainer = config["trainer"]
     keys = (*FOR_LIGHTNING, *IN_SINGLE_STEPS) if in_single_steps else FOR_LIGHTNING
     settings = {key: trainer[key] for key in keys if trainer.get(key) is not None}
-    # All blocks of a run are one Lightning epoch; single steps are counted in epochs as users expect. A run
-    # without steps is an epoch of one empty block: of no step at all Lightning would call no hook.
-    total = make_plan(config, make_order(config)).total_steps
-    limits: dict[str, Any] = {"max_epochs": -1, "max_steps": total} if total else {"max_epochs": 1}
+    # All blocks of a run are one Lightning epoch; single steps are counted in epochs as users expect.
+    limits: dict[str, Any] = {"max_epochs": 1, "max_steps": -1}
+    total_steps = make_plan(config, make_order(config)).total_steps
+    if in_single_steps and total_steps:  # Lightning calls no hook of a run without steps
+        limits = {"max_epochs": -1, "max_steps": total_steps}
     return Trainer(
         **settings,
         **limits,
@@ -175,19 +175,24 @@ def find_build_problems(config: Mapping[str, Any]) -> list[str]:
             except Exception as error:  # a user's own class can raise anything
                 problems += str(error).splitlines()
         if not problems:
-            callbacks = make_callbacks(config)
-            problems += callback_problems(callbacks, config, make_plan(config, make_order(config)))
+            problems += callback_problems(config)
     return problems
 
 
 def try_network(config: Mapping[str, Any]) -> None:
     """Make a job's network and its loss on two rows; raises ``ConfigError`` if they do not go together."""
-    data, loss = config["data"], LOSSES[config["training"]["loss"]]
+    data = config["data"]
     target = config["model"]["_target_"]
+    loss = find_loss(config["training"]["loss"])
+    if data["task"] not in loss.tasks:
+        raise ConfigError(
+            f"training.loss={config['training']['loss']} is not allowed: it must be a loss with "
+            f"data.task={data['task']}."
+        )
     try:
         network = make_network(network_settings(config))
     except Exception as error:
-        raise ConfigError(f"model cannot be made: {_first_line(error)}.") from error
+        raise ConfigError(f"model cannot be made: {first_line(error)}.") from error
     x = torch.zeros(2, data["input_dim"])
     labels = CLASSIFICATION in loss.tasks
     y = torch.zeros(2, dtype=torch.int64) if labels else torch.zeros(2, data["output_dim"])
@@ -203,17 +208,25 @@ def try_network(config: Mapping[str, Any]) -> None:
             )
         loss(outputs, y)
     except Exception as error:
-        raise ConfigError(f"model._target_={target} is not allowed: {_first_line(error)}.") from error
+        raise ConfigError(f"model._target_={target} is not allowed: {first_line(error)}.") from error
 
 
-def callback_problems(callbacks: Sequence[Callback], config: Mapping[str, Any], plan: Plan) -> list[str]:
-    """Return one sentence for each setting elsewhere that one of dlexp's callbacks cannot work with."""
-    return [
-        problem
-        for callback in callbacks
-        if hasattr(callback, "find_problems")
-        for problem in callback.find_problems(config, plan)
-    ]
+def callback_problems(config: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each callback of dlexp's that cannot do its work with a job's network."""
+    callbacks = [callback for callback in make_callbacks(config) if hasattr(callback, "find_problems")]
+    if not callbacks:
+        return []
+    order, data = make_order(config), config["data"]
+    trial = Trial(
+        network_settings(config),
+        loss=config["training"]["loss"],
+        optimizer=optimizer_settings(config),
+        order=order,
+        plan=make_plan(config, order),
+        clip=(1.0, "norm") if config["trainer"].get("gradient_clip_val") else None,
+    )
+    trial.place_rows(data["input_dim"], data["output_dim"])
+    return [problem for callback in callbacks for problem in callback.find_problems(trial)]
 
 
 def reason_alone(config: Mapping[str, Any]) -> str | None:
@@ -302,8 +315,3 @@ def make_loggers(config: Mapping[str, Any], folder: Path) -> list[Logger]:
     return [
         make(f"logger.{name}", settings, save_dir=str(folder)) for name, settings in config["logger"].items()
     ]
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0].rstrip(".")

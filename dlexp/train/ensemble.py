@@ -1,7 +1,6 @@
 """Members in training under one Trainer: everything that has state is written here, once."""
 
 import contextlib
-import logging
 import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -22,8 +21,6 @@ from dlexp.train.stacks.buckets import step_cost
 from dlexp.train.stacks.check import differences, end_difference
 from dlexp.train.stacks.engine import Stacks
 from dlexp.train.stacks.stack import unstack
-
-log = logging.getLogger(__name__)
 
 ENGINES = ("auto", "stack", "loop")
 
@@ -274,7 +271,7 @@ class Ensemble(LightningModule):
             for member, difference in unlike.items():
                 unstack(member.network)
                 self._remark(member, f"trained by itself: in a stack {difference}")
-                log.warning("A stack would train a member otherwise than alone: %s.", difference)
+                member.stack_difference = difference
             refused += unlike
             left = [member for member in left if member not in unlike]
         return None, refused

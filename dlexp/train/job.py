@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from dlexp.config.identity import identity
+from dlexp.config.obsolete import reason_to_train_anew
 from dlexp.config.schema import Config
 from dlexp.records.log import JobLog, info_logged
 from dlexp.records.run import Run, read_result
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from dlexp.train.member import Member
 
 log = logging.getLogger(__name__)
+
+RUNNING = ".running"
+"""A file in the folder of a job that is in training; left behind by a process that died."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,11 @@ def run_tasks(
             except OSError as error:
                 runs[index] = _begun(task)
                 runs[index].error = _unwritten(error)
-        _train(jobs, engine, report)
+        try:
+            _train(jobs, engine, report)
+        finally:
+            for job in jobs:
+                job.stop()
         runs |= {job.index: job.run for job in jobs}
     for index, task in elsewhere:
         with JobLog(task.folder).active():
@@ -90,12 +98,42 @@ def run_tasks(
     return [runs[index] for index in range(len(tasks))]
 
 
+def was_lost(folder: Path) -> bool:
+    """Whether a job was in training when its process died: it says so, and nobody holds its lock."""
+    if not (folder / RUNNING).exists():
+        return False
+    lock = _lock_of(folder)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    lock.release()
+    return True
+
+
+def record_lost(task: Task, reason: str) -> Run:
+    """Record a job as failed whose process ended without a word."""
+    with info_logged():
+        job = _Job(0, task)
+        job.fail(RuntimeError(reason), None)
+    return job.run
+
+
 def finished_result(config: Mapping[str, Any], folder: Path) -> Run | None:
-    """Return the stored result of a job that need not be run again, None if it is to be run."""
+    """Return the stored result of a job that need not be run again, None if it is to be run.
+
+    A result of an earlier version that may be wrong is none, nor is one whose other files are damaged.
+    """
     stored = read_result(folder)
-    if stored is None or config["rerun"]:
+    if stored is None or config["rerun"] or not stored.is_finished or stored.identity != identity(config):
         return None
-    return stored if stored.is_finished and stored.identity == identity(config) else None
+    return None if _reason_anew(config, stored) else stored
+
+
+def _reason_anew(config: Mapping[str, Any], stored: Run) -> str | None:
+    """Return why a stored result is not to be relied on, None if it is."""
+    wrong = reason_to_train_anew(config, stored.versions)
+    return f"in version {stored.versions.get('dlexp')} {wrong}" if wrong else stored.damage()
 
 
 class _Job:
@@ -107,11 +145,22 @@ class _Job:
         self.started = time.perf_counter()
         self.is_written = False
         self.run = _begun(task)
+        stored = read_result(task.folder)
+        reason = _reason_anew(task.config, stored) if stored else None
+        if reason is not None:
+            with self.log.active():
+                log.info("trained anew: %s", reason)
         _clear(task.folder)
-        for path, text in task.files.items():
+        (task.folder / RUNNING).touch()
+        for path, text in () if self.is_lean else task.files.items():
             target = task.folder / path
             target.parent.mkdir(exist_ok=True)
             target.write_text(text, encoding="utf-8")
+
+    @property
+    def is_lean(self) -> bool:
+        """Whether only results, metrics and what is asked for are kept."""
+        return self.task.config.get("records") == "lean"
 
     def make_member(self, shared: dict[str, Any], loggers_from_start: bool) -> "Member | None":
         """Return the member, its data drawn or shared with others; None if it cannot be made."""
@@ -135,7 +184,7 @@ class _Job:
         """Give the recorder the job's loggers, with the settings that the run began with."""
         from dlexp.train.build import make_loggers
 
-        if member.recorder.loggers:
+        if member.recorder.loggers or self.is_lean:
             return
         loggers = make_loggers(self.task.config, self.task.folder)
         hidden = ("name", "rerun", "objective", "logger", "study")
@@ -160,6 +209,8 @@ class _Job:
                 self.fail(member.error, member)
                 return
             self.run.device = _device_name(member)
+            if member.stack_difference is not None:
+                self.run.extra["stack_difference"] = member.stack_difference
             self.run.status = "diverged" if member.outcome == "diverged" else "done"
             if self.run.status == "diverged":
                 self.run.error = f"the training loss was no longer finite at step {member.step}"
@@ -201,9 +252,16 @@ class _Job:
             member.recorder.write(self.task.folder)
             member.recorder.end(well=self.run.status == "done")
         self.run.duration_s = round(seconds, 4)
+        self.run.note_files(self.task.folder)
         self.run.write(self.task.folder)
         log.info("%s after %.2f s", self.run.status, self.run.duration_s)
-        self.log.flush()
+        if not (self.is_lean and self.run.is_finished):
+            self.log.flush()
+        self.stop()
+
+    def stop(self) -> None:
+        """Be no longer in training, with or without a result."""
+        (self.task.folder / RUNNING).unlink(missing_ok=True)
 
 
 def _train(jobs: Sequence[_Job], engine: str | None, report: "Report | None") -> None:
@@ -241,11 +299,14 @@ def _train(jobs: Sequence[_Job], engine: str | None, report: "Report | None") ->
             log.warning("an ensemble of %d networks failed: %s", len(by_member), error)
             again = left
     for job in again:  # by the definition of training, one by one
-        with job.log.active():
-            log.warning("trained by itself: trained together with others it failed or differed")
-        job.log.flush()
-        _train([_Job(job.index, job.task)], "loop", report)
-        job.run = read_result(job.task.folder) or job.run
+        alone = _Job(job.index, job.task)
+        difference = next((str(m.error) for m, j in by_member.items() if j is job and m.error), None)
+        if difference is not None:
+            alone.run.extra["stack_difference"] = difference
+        with alone.log.active():
+            log.warning("trained by itself: %s", difference or "trained together with others it failed")
+        _train([alone], "loop", report)
+        job.run = alone.run
 
 
 def _begun(task: Task) -> Run:

@@ -2,7 +2,9 @@
 
 import contextlib
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 
 from dlexp.data.batches import BatchOrder
 from dlexp.data.datamodule import Tensors, tensors_of
-from dlexp.losses import LOSSES
+from dlexp.losses import find as find_loss
 from dlexp.records.recorder import Recorder
 from dlexp.seeding import GlobalRandomState, make_generator
 from dlexp.train.batches import Batches
@@ -40,6 +42,22 @@ def make_network(settings: Mapping[str, Any]) -> nn.Module:
         )
 
 
+def require_known_network(target: Any, modules: Collection[str]) -> None:
+    """Refuse a class that a checkpoint names unless it is a network of a module known already.
+
+    Raises ``ValueError``.
+    """
+    name, _, attribute = str(target).rpartition(".")
+    if name in modules or name.startswith("dlexp.models."):
+        importlib.import_module(name)
+    found = getattr(sys.modules.get(name), attribute, None)
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise ValueError(
+            f"network._target_={target} is not allowed: it must be an nn.Module of dlexp or torch, or of a "
+            f"module that is imported or named in modules=[{name!r}]"
+        )
+
+
 class Member(LightningModule):
     """A network in training: what callbacks see, whoever takes its steps.
 
@@ -52,7 +70,7 @@ class Member(LightningModule):
 
     Args:
         network: settings for :func:`make_network`, or a network.
-        loss: a key of ``LOSSES``.
+        loss: a key of ``LOSSES``, or the path of a loss.
         optimizer: the fields of :class:`OptimizerSettings`, and ``schedule``.
         total_steps: where the learning-rate schedule ends, unless ``schedule`` is given.
         data: the data module; None for the Trainer's.
@@ -70,6 +88,7 @@ class Member(LightningModule):
         masks: by parameter name; what is masked is exactly 0 after every step.
         outcome: ``running``, then ``completed``, ``converged``, ``diverged`` or ``failed``.
         remarks: of the ensemble, for the job's log; ``log_context`` leads there while callbacks run.
+        stack_difference: in which number a stack would have trained it otherwise, if one would.
 
     >>> member = Member(nn.Linear(2, 1), loss="mse", optimizer={"name": "sgd", "lr": 0.1})
     >>> member.loss.label
@@ -100,7 +119,7 @@ class Member(LightningModule):
         else:
             self.hparams["network"] = dict(network)
             self.network = make_network(network)
-        self.loss = LOSSES[loss]
+        self.loss = find_loss(loss)
         self.optimizer_settings = OptimizerSettings.of(optimizer)
         self.schedule = schedule or Schedule(optimizer.get("schedule") or "constant", max(total_steps, 1))
         self.data, self.order = data, order
@@ -115,12 +134,47 @@ class Member(LightningModule):
         self.outcome = "running"
         self.error: Exception | None = None
         self.remarks: list[str] = []
+        self.stack_difference: str | None = None
         self.companions: list[Companion] = []
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to the run: a copy (``deepcopy``) is a network by itself."""
         own = {"recorder": Recorder(), "callbacks": [], "companions": [], "data": None}
         return {**super().__getstate__(), **own, "log_context": contextlib.nullcontext}
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls,
+        checkpoint_path: str | Path,
+        map_location: Any = None,
+        *,
+        modules: Collection[str] = (),
+        **more: Any,
+    ) -> "Member":
+        """Return the member of a run's ``last.ckpt``: its network with the trained weights.
+
+        A checkpoint is data, and reading one runs no code of its choosing: the network's class must be an
+        ``nn.Module`` of dlexp or torch, or of a module that is imported already or named in ``modules``.
+
+        Args:
+            checkpoint_path: of the file.
+            map_location: where the weights are put.
+            modules: names of modules that may be imported for the network's class.
+            more: arguments in place of the stored ones; a ``network`` of one's own, say.
+
+        Raises ``ValueError`` for a file that holds no such network, or a class that is not allowed.
+        """
+        content = torch.load(checkpoint_path, map_location=map_location, weights_only=True)
+        try:
+            stored, weights = content["hyper_parameters"], content["state_dict"]
+            settings = {key: stored[key] for key in ("network", "loss", "optimizer", "total_steps")}
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{checkpoint_path} is no checkpoint of a member: {error} is missing") from None
+        if "network" not in more:
+            require_known_network(settings["network"].get("_target_"), modules)
+        member = cls(**{**settings, **more})
+        member.load_state_dict(weights)
+        return member
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the network's outputs (N, output_dim)."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlexp.training.build import find_build_problems, make_datamodule
+from dlexp.train.build import make_datamodule
 
 TENT = ["model=tent_map", "model.depth=3", "data=tent", "trainer.max_steps=0", "trainer.precision=64-true"]
 
@@ -27,17 +27,3 @@ def test_the_unexplained_variance_is_one_minus_the_coefficient_of_determination(
         y = data.y_test.numpy()
         assert found == pytest.approx(np.mean((outputs - y) ** 2) / np.var(y), rel=1e-9)
     assert series[12] < series[0]
-
-
-@pytest.mark.parametrize(
-    ("overrides", "sentence"),
-    [
-        (["callbacks=[linear_pieces]", "data=tent", "model.activation=tanh"], "Tanh is not a layer"),
-        (["callbacks=[linear_pieces]", "model.width=3"], "a layer expects 20 inputs where 1 arrive"),
-        (["callbacks=[linear_pieces]", "data=tent", "callbacks.linear_pieces.lower=1"], "lower=1 is not"),
-        (["callbacks=[unexplained_variance]", "data=parity"], "data.task=classification is not allowed"),
-    ],
-)
-def test_what_cannot_be_measured_is_refused(compose_plain, overrides, sentence):
-    (problem,) = find_build_problems(compose_plain(*overrides))
-    assert sentence in problem

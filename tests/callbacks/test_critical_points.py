@@ -7,12 +7,11 @@ import pytest
 import torch
 from torch.nn.utils import vector_to_parameters
 
-from dlexp.callbacks.critical_points import distinct_points, index_metrics
+from dlexp.callbacks.critical_points import index_metrics
 from dlexp.measures.functional import mean_squared_error
 from dlexp.measures.hessian import FoundPoint, find_critical_point
-from dlexp.training.build import find_build_problems, make_datamodule
-
-pytestmark = pytest.mark.usefixtures("without_figures")
+from dlexp.train.build import make_datamodule
+from tests.callbacks.reading import arrays_of
 
 CRITICAL_POINTS = [
     "callbacks=[critical_points]",
@@ -52,7 +51,7 @@ def test_the_trained_network_starts_a_search_of_the_objective_trained(run, netwo
     last = networks(result.config, folder)[1]
     data = make_datamodule(result.config).tensors("cpu", torch.float64)
     again = find_critical_point(last, mean_squared_error, data.x_train, data.y_train, weight_decay=0.01)
-    arrays = np.load(folder / "arrays.npz")
+    arrays = arrays_of(folder)
     assert arrays["critical_points/index"].tolist() == [int(again.index)]
     assert arrays["critical_points/loss"] == pytest.approx([float(again.loss)], rel=1e-9)
     vector_to_parameters(again.vector, last.parameters())
@@ -68,23 +67,11 @@ def test_noise_moves_the_starts_and_has_a_stream_of_its_own(run):
         run(*setting, f"callbacks.critical_points.noise={noise}", "callbacks.critical_points.tolerance=1e3")
         for noise in (0, 0.5, 0.5)
     )
-    losses = [np.load(folder / "arrays.npz")["critical_points/loss"] for _, folder in (still, moved, again)]
+    losses = [arrays_of(folder)["critical_points/loss"] for _, folder in (still, moved, again)]
     assert len(losses[0]) == len(losses[1]) == 7  # any gradient is small enough: the starts themselves
     assert np.sort(losses[0]) != pytest.approx(np.sort(losses[1]), rel=1e-3)
     assert losses[1].tolist() == losses[2].tolist()
     assert still[0].metrics["train/loss"] == moved[0].metrics["train/loss"]
-
-
-def test_copies_of_a_point_count_once():
-    points = found([1, 0, 1, 0, 2], [0.5, 0.1, 0.5 * (1 + 1e-9), 0.2, 0.5])
-    assert [(int(points.index[i]), float(points.loss[i])) for i in distinct_points(points)] == [
-        (0, 0.1),
-        (0, 0.2),
-        (1, 0.5),
-        (2, 0.5),
-    ]
-    assert distinct_points(found([0, 0], [0.1, 0.2], [False, True])) == [1]
-    assert distinct_points(found([0], [0.1], [False])) == []
 
 
 def test_index_against_loss():
@@ -121,49 +108,8 @@ def test_random_matrices(run):
     result, folder = run(
         *CRITICAL_POINTS, "trainer.max_steps=1", "callbacks.critical_points.random_matrix_samples=20000"
     )
-    arrays = np.load(folder / "arrays.npz")
+    arrays = arrays_of(folder)
     assert arrays["critical_points/dimensions"].tolist() == [2, 3, 4, 5, 6]
     assert arrays["critical_points/independent_signs"].tolist() == [1 / 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64]
     share = result.metrics["critical_points/goe_positive_definite_d2"]
     assert share == arrays["critical_points/goe_positive_definite"][0] == pytest.approx(0.1464, abs=0.01)
-
-
-def test_training_is_left_as_it_is(run, untouched):
-    without = [setting for setting in CRITICAL_POINTS if "critical_points" not in setting]
-    plain, _ = run(*without, "callbacks=none")
-    torch.manual_seed(3)
-    state = torch.get_rng_state()
-    measured, _ = run(*CRITICAL_POINTS)
-    assert torch.equal(torch.get_rng_state(), state)
-    assert untouched == [True] * 7
-    assert {name: measured.metrics[name] for name in plain.metrics} == plain.metrics
-
-
-@pytest.mark.parametrize("overrides", [[], ["callbacks.critical_points.max_steps=1"]], ids=["some", "none"])
-def test_figures_are_saved(overrides, run):
-    result, folder = run(*CRITICAL_POINTS, *overrides)
-    assert result.error is None
-    assert (folder / "figures" / "critical_points.png").stat().st_size > 5_000
-
-
-def test_figures_can_be_left_out(run):
-    _, folder = run(*CRITICAL_POINTS, "callbacks.critical_points.figures=false")
-    assert not (folder / "figures").exists()
-
-
-@pytest.mark.parametrize(
-    "setting", ["noise=-1", "noise=nan", "max_steps=0", "tolerance=0", "random_matrix_samples=0"]
-)
-def test_bad_settings_are_refused_before_training(setting, compose_plain):
-    problems = find_build_problems(
-        compose_plain("callbacks=[critical_points]", f"callbacks.critical_points.{setting}")
-    )
-    assert len(problems) == 1
-    assert f"{setting} is not allowed: it must be" in problems[0]
-
-
-def test_decoupled_weight_decay_is_refused(compose_plain):
-    overrides = ["callbacks=[critical_points]", "optimizer=adamw", "optimizer.weight_decay=0.1"]
-    problems = find_build_problems(compose_plain(*overrides))
-    assert len(problems) == 1
-    assert "optimizer.name=adamw is not allowed with weight decay" in problems[0]

@@ -1,7 +1,6 @@
 """The callback `geometry`: it records what the measures give on the stored network, and leaves no trace."""
 
 import csv
-import random
 
 import numpy as np
 import pytest
@@ -12,8 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from dlexp.callbacks.figures.geometry import draw_geometry
-from dlexp.callbacks.geometry import MEASURES, Geometry, hidden_layers
+from dlexp.callbacks.layer_measures import hidden_layers
+from dlexp.config.callbacks import GEOMETRY_MEASURES as MEASURES
 from dlexp.measures.geometry import (
     cka_matrix,
     fisher_ratio,
@@ -23,14 +22,12 @@ from dlexp.measures.geometry import (
     two_nn_dimension,
 )
 from dlexp.models.random_features import RandomFeatures
-from dlexp.training.build import (
-    build,
-    find_build_problems,
+from dlexp.train.build import (
     make_datamodule,
     make_network,
     network_settings,
 )
-from dlexp.training.recorder import Recorder
+from tests.callbacks.reading import arrays_of, series
 
 CLASSES = [
     "callbacks=[geometry]",
@@ -50,11 +47,6 @@ REGRESSION = ["callbacks=[geometry]", "data=sine_sum", "data.n_train=60", "data.
 def without_figure(monkeypatch):
     """Draw nothing: the figure takes longer than the short runs here."""
     monkeypatch.setattr("dlexp.callbacks.geometry.draw_geometry", lambda *_, **__: Figure())
-
-
-def series(folder, name):
-    with open(folder / "metrics.csv") as file:
-        return {int(row["step"]): float(row["value"]) for row in csv.DictReader(file) if row["name"] == name}
 
 
 def names_recorded(folder):
@@ -81,7 +73,6 @@ def features_of_mlp(network, x):
     return layers
 
 
-@pytest.mark.usefixtures("without_figure")
 def test_values_are_those_of_the_stored_network_for_classes(run):
     result, folder = run(*CLASSES, "callbacks.geometry.n_samples=70", "callbacks.geometry.pca_threshold=0.8")
     data = make_datamodule(result.config).tensors()
@@ -109,7 +100,6 @@ def test_values_are_those_of_the_stored_network_for_classes(run):
     assert 0 < result.metrics["geometry/cka"] < 0.9999  # training has moved the features
 
 
-@pytest.mark.usefixtures("without_figure")
 def test_a_regression_has_the_probes_mean_squared_error_and_no_classes(run):
     result, folder = run(*REGRESSION, "callbacks.geometry.probe_regularization=3.0")
     data = make_datamodule(result.config).tensors()
@@ -121,95 +111,18 @@ def test_a_regression_has_the_probes_mean_squared_error_and_no_classes(run):
     assert not any("class_separation" in name for name in names_recorded(folder))
 
 
-def test_arrays_hold_the_values_over_time_and_the_cka_between_layers(run):
+def test_arrays_hold_the_last_values_by_layer_and_the_cka_between_layers_and_the_figure_all(run):
     result, folder = run(*CLASSES, "callbacks.geometry.every_n_steps=5")
     assert list(series(folder, "geometry/cka")) == [0, 5, 10, 12]
-    arrays = np.load(folder / "arrays.npz")
-    assert arrays["geometry/steps"].tolist() == [0, 5, 10, 12]
+    arrays = arrays_of(folder)
     for measure in MEASURES:
-        by_layer = [list(series(folder, f"geometry/{measure}/layer_{k}").values()) for k in range(3)]
-        assert np.array_equal(arrays[f"geometry/{measure}"], np.transpose(by_layer))
+        by_layer = [series(folder, f"geometry/{measure}/layer_{k}")[12] for k in range(3)]
+        assert np.array_equal(arrays[f"geometry/{measure}"], by_layer)
     x = make_datamodule(result.config).tensors().x_test
     for name, network in zip(("cka_layers_initial", "cka_layers"), networks(result, folder), strict=True):
         expected = cka_matrix({str(k): f for k, f in enumerate(features_of_mlp(network, x))})
         assert arrays[f"geometry/{name}"] == pytest.approx(expected.numpy(), rel=1e-9)
     assert (folder / "figures" / "geometry.png").stat().st_size > 10_000
-
-
-def test_the_figure_shows_the_first_and_the_last_step_and_the_heat_maps():
-    generator = np.random.default_rng(0)
-    values = {measure: generator.random((3, 4)) for measure in MEASURES}
-    values["twonn_dimension"][:] = np.nan
-    heat_maps = {0: generator.random((4, 4)), 80: generator.random((4, 4))}
-    figure = draw_geometry([0, 40, 80], values, heat_maps, labels={"probe_error": "error rate"})
-    panels = figure.axes[:8]
-    for axes, array in zip(panels, values.values(), strict=False):
-        first, last = axes.lines
-        assert np.array_equal(first.get_ydata(), array[0], equal_nan=True)
-        assert np.array_equal(last.get_ydata(), array[2], equal_nan=True)
-        assert (first.get_label(), last.get_label()) == ("step 0", "step 80")
-        assert axes.get_title()
-        assert axes.get_ylabel()
-        assert "layer" in axes.get_xlabel()
-    assert panels[0].get_ylabel() == "error rate"
-    assert "not defined" in [text.get_text() for text in panels[3].texts]
-    for axes, matrix in zip(panels[6:], heat_maps.values(), strict=True):
-        assert np.array_equal(axes.images[0].get_array(), matrix)
-
-
-@pytest.mark.usefixtures("without_figure")
-def test_training_is_bitwise_the_same_with_it(run):
-    settings = [*CLASSES, "optimizer=adam", "data.batch_size=16", "training.log_points.spacing=linear"]
-    with_it, folder = run(*settings, "callbacks.geometry.every_n_steps=4")
-    without, plain = run(*settings[1:], "callbacks=none")
-    one, two = (torch.load(f / "checkpoints" / "last.ckpt")["state_dict"] for f in (folder, plain))
-    assert one.keys() == two.keys()
-    assert all(torch.equal(one[name], two[name]) for name in one)
-    assert all(with_it.metrics[name] == value for name, value in without.metrics.items())
-    assert series(folder, "train/loss") == series(plain, "train/loss")
-
-
-class Watched(Geometry):
-    """Compares what a measurement could change, before and after each."""
-
-    looks = 0
-
-    def begin(self, module):
-        module.network[3].eval()  # a mode of its own, which is to stay
-        before = self.look(module)
-        super().begin(module)
-        assert self.look(module) == before
-
-    def _measure_and_record(self, module):
-        before = self.look(module)
-        super()._measure_and_record(module)
-        assert self.look(module) == before
-        self.looks += 1
-
-    @staticmethod
-    def look(module):
-        network = module.network
-        generators = torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state())  # noqa: NPY002
-        hooks = [len(m._forward_hooks) for m in network.modules()]
-        gradients = [None if p.grad is None else p.grad.tolist() for p in network.parameters()]
-        state = {name: value.tolist() for name, value in network.state_dict().items()}
-        return generators, hooks, gradients, state, [m.training for m in network.modules()]
-
-
-@pytest.mark.usefixtures("without_figure")
-def test_no_trace_is_left_on_a_network_with_dropout_and_batch_norm(compose_plain):
-    config = compose_plain(*CLASSES, "trainer.max_steps=6", "trainer.accelerator=cpu", "logger=none")
-    config["callbacks"] = {}
-    job = build(config, Recorder())
-    job.module.network = nn.Sequential(
-        nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Dropout(), nn.Linear(8, 4)
-    )
-    callback = Watched(every_n_steps=1)
-    job.trainer.callbacks.append(callback)
-    job.trainer.fit(job.module, datamodule=job.datamodule)
-    assert callback.looks == 7
-    assert [m.training for m in job.module.network] == [True, True, True, False, True]
-    assert callback.seconds > 0
 
 
 def test_only_the_measures_and_layers_asked_for(run):
@@ -223,8 +136,8 @@ def test_only_the_measures_and_layers_asked_for(run):
     ending = ["", "/layer_0", "/layer_1"]
     assert geometry == {f"geometry/pca_dimension{end}" for end in ending}
     assert list(series(folder, "geometry/pca_dimension")) == [12]
-    arrays = {"geometry/steps", "geometry/layers", "geometry/pca_dimension"}
-    assert set(np.load(folder / "arrays.npz")) == arrays
+    arrays = {"geometry/layers", "geometry/pca_dimension"}
+    assert set(arrays_of(folder)) == arrays
 
 
 def test_the_layers_are_the_activations():
@@ -234,14 +147,12 @@ def test_the_layers_are_the_activations():
     assert hidden_layers(network) == ["2"]
 
 
-@pytest.mark.usefixtures("without_figure")
 def test_a_linear_model_is_measured_at_its_input(run):
     result, folder = run("callbacks=[geometry]", "model=linear")
     assert series(folder, "geometry/cka") == {0: pytest.approx(1), 12: pytest.approx(1)}
     assert result.metrics["geometry/pca_dimension"] == result.metrics["geometry/pca_dimension/layer_0"]
 
 
-@pytest.mark.usefixtures("without_figure")
 def test_constant_features_have_dimension_0_and_no_alignment_or_separation(run):
     # Weights so small that the second layer underflows to 0.
     result, folder = run(*CLASSES, "model.weight_std=1e-30", "model.initialization=normal")
@@ -250,13 +161,11 @@ def test_constant_features_have_dimension_0_and_no_alignment_or_separation(run):
     assert np.isnan(series(folder, "geometry/cka")[0])
     assert np.isnan(series(folder, "geometry/class_separation")[0])
     assert 0 < series(folder, "geometry/class_separation/layer_1")[0] < 10
-    assert "geometry/cka" not in result.metrics
-    matrix = np.load(folder / "arrays.npz")["geometry/cka_layers_initial"]
+    matrix = arrays_of(folder)["geometry/cka_layers_initial"]
     assert np.isnan(matrix[2]).all()
     assert np.isfinite(matrix[:2, :2]).all()
 
 
-@pytest.mark.usefixtures("without_figure")
 @pytest.mark.parametrize(
     ("overrides", "undefined"),
     [
@@ -290,56 +199,6 @@ def test_a_network_that_diverges_between_two_checks_does_not_fail(run):
     assert len(values) < 60  # a network whose weights are no longer finite is not measured
 
 
-BAD = [
-    (["measures=[cka,nc1]"], "measures=['cka', 'nc1'] is not allowed"),
-    (["measures=[]"], "measures=[] is not allowed"),
-    (["measures=cka"], "measures=cka is not allowed"),
-    (["n_samples=3"], "n_samples=3 is not allowed: it must be a whole number, at least 4"),
-    (["n_samples=some"], "n_samples=some is not allowed"),
-    (["layers=hidden_1"], "layers=hidden_1 is not allowed"),
-    (["probe_regularization=0"], "probe_regularization=0 is not allowed"),
-    (["probe_regularization=auto"], "probe_regularization=auto is not allowed"),
-    (["pca_threshold=1.5"], "pca_threshold=1.5 is not allowed"),
-    (["pca_threshold=most"], "pca_threshold=most is not allowed"),
-    (["every_n_steps=0"], "every_n_steps=0 is not allowed"),
-]
-
-
-@pytest.mark.parametrize(("settings", "sentence"), BAD, ids=lambda value: str(value))
-def test_bad_settings_are_refused_before_anything_runs(settings, sentence, compose_plain):
-    overrides = [f"callbacks.geometry.{setting}" for setting in settings]
-    (problem,) = find_build_problems(compose_plain("callbacks=[geometry]", *overrides))
-    assert problem.startswith("callbacks.geometry")
-    assert sentence in problem
-
-
-@pytest.mark.parametrize(
-    ("overrides", "sentence"),
-    [
-        (["data.n_test=3"], "data.n_test=3 is not allowed: callbacks.geometry needs at least 4"),
-        (["data=sine_sum", "callbacks.geometry.measures=[class_separation]"], "there are no classes"),
-    ],
-)
-def test_too_little_to_measure_is_refused_before_anything_runs(overrides, sentence, compose_plain):
-    (problem,) = find_build_problems(compose_plain("callbacks=[geometry]", *overrides))
-    assert sentence in problem
-
-
-def test_a_layer_that_the_network_has_not_is_refused_before_the_first_step(run):
-    result, folder = run(*CLASSES, "callbacks.geometry.layers=[attention]")
-    assert result.status == "failed"
-    assert "callbacks.geometry: layers names 'attention'" in result.error
-    assert max(series(folder, "train/loss")) == 0
-
-
-def test_the_config_composes_and_builds(compose_plain):
-    config = compose_plain("callbacks=[geometry,min_norm]", "model=linear", "seed=3")
-    assert list(config["callbacks"]) == ["geometry", "min_norm"]
-    assert config["callbacks"]["geometry"]["measures"] == list(MEASURES)
-    assert config["callbacks"]["geometry"]["at_end"] is True
-    assert find_build_problems(config) == []
-
-
 @pytest.mark.slow
 def test_layers_of_a_network_that_has_learnt_parity_show_it_and_those_of_an_untrained_one_do_not(run):
     _, folder = run(
@@ -357,7 +216,8 @@ def test_layers_of_a_network_that_has_learnt_parity_show_it_and_those_of_an_untr
         "trainer.max_steps=1500",
     )
     errors, components = (
-        np.load(folder / "arrays.npz")[f"geometry/{m}"] for m in ("probe_error", "pca_dimension")
+        np.array([list(series(folder, f"geometry/{m}/layer_{k}").values()) for k in range(5)]).T
+        for m in ("probe_error", "pca_dimension")
     )
     assert errors[:, 0] == pytest.approx(0.5, abs=0.05)
     assert (errors[0] > 0.38).all()

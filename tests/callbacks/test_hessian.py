@@ -5,10 +5,9 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from dlexp.training.build import find_build_problems, make_datamodule, make_network, network_settings
-from dlexp.training.losses import LOSSES
-
-pytestmark = pytest.mark.usefixtures("without_figures")
+from dlexp.losses import LOSSES
+from dlexp.train.build import make_datamodule, make_network, network_settings
+from tests.callbacks.reading import arrays_of
 
 HESSIAN = ["callbacks=[hessian]", "trainer.precision=64-true"]
 SMALL = [
@@ -65,10 +64,8 @@ def test_values_are_those_of_the_brute_force_hessian(dense_up_to, more, run, rec
         else:
             assert "hessian/negative_fraction" not in result.metrics
             assert 0 < error < abs(values).sum()
-    arrays = np.load(folder / "arrays.npz")
-    assert arrays["hessian/steps"].tolist() == [0, 3, 6, 9, 12]
-    series = list(recorded(folder, "hessian/lambda_max").values())
-    assert arrays["hessian/lambda_max"].tolist() == series
+    arrays = arrays_of(folder)
+    assert list(recorded(folder, "hessian/lambda_max")) == [0, 3, 6, 9, 12]
     if dense_up_to:
         assert arrays["hessian/eigenvalues"] == pytest.approx(values, abs=1e-10)
     else:
@@ -91,9 +88,7 @@ def test_the_edge_is_the_border_of_divergence(side, momentum, weight_decay, run,
     config = compose_plain(*overrides)
     top = brute_eigenvalues(make_network(network_settings(config)), config)[-1]
     rate = side * 2 * (1 + momentum) / (top + weight_decay)
-    result, folder = run(*overrides, f"optimizer.lr={rate}", "trainer.max_steps=600")
-    edge = (top + weight_decay) / side - weight_decay
-    assert np.load(folder / "arrays.npz")["hessian/edge"] == pytest.approx([edge, edge], rel=1e-6)
+    result, _ = run(*overrides, f"optimizer.lr={rate}", "trainer.max_steps=600")
     assert result.metrics["sharpness/relative_to_edge"] == pytest.approx(side, rel=1e-6)
     assert (result.metrics["weights/norm"] > 1000) == (side > 1)
 
@@ -106,8 +101,6 @@ def test_the_learning_rate_is_that_of_the_last_step(run, recorded):
         assert relative[step] == pytest.approx(
             top[step] * result.config["optimizer"]["lr"] * factor / 2, rel=1e-12
         )
-    edges = np.load(folder / "arrays.npz")["hessian/edge"]
-    assert edges == pytest.approx([top[s] / relative[s] for s in rate], rel=1e-12)
 
 
 def test_the_late_mean_is_that_of_the_last_measurements(run, recorded):
@@ -135,7 +128,6 @@ def test_the_largest_eigenvalue_alone(run, recorded, networks):
         top = brute_eigenvalues(network, result.config)[-1]
         assert recorded(folder, "hessian/lambda_max")[step] == pytest.approx(top, rel=1e-8)
     assert "lambda_min" not in (folder / "metrics.csv").read_text()
-    assert "hessian/lambda_min" not in np.load(folder / "arrays.npz")
 
 
 @pytest.mark.parametrize(
@@ -196,38 +188,6 @@ def test_the_curvature_follows_the_edge_and_a_small_rate_stays_below(rate, run, 
         assert max(series.values()) < 0.6
 
 
-def test_training_is_left_as_it_is(run, recorded, untouched):
-    overrides = ["optimizer=adam", "data.batch_size=5"]
-    plain, _ = run(*SMALL[1:-1], *overrides, "callbacks=none")
-    torch.manual_seed(3)
-    state = torch.get_rng_state()
-    measured, folder = run(*SMALL, *overrides, "callbacks.hessian.every_n_steps=1")
-    assert torch.equal(torch.get_rng_state(), state)
-    assert untouched == [True] * 13
-    assert {name: measured.metrics[name] for name in plain.metrics} == plain.metrics
-    assert list(recorded(folder, "hessian/lambda_max")) == list(range(13))
-
-
-@pytest.mark.parametrize(
-    "overrides",
-    [[], ["dense_up_to=0"], ["dense_up_to=0", "smallest=false"]],
-    ids=lambda value: ",".join(value),
-)
-def test_figures_are_saved(overrides, run):
-    result, folder = run(*SMALL, *(f"callbacks.hessian.{override}" for override in overrides))
-    assert result.error is None
-    for name in ("hessian_lambda_max", "hessian_spectrum"):
-        assert (folder / "figures" / f"{name}.png").stat().st_size > 10_000
-
-
-@pytest.mark.parametrize("dense_up_to", [1000, 0])
-def test_figures_can_be_left_out(dense_up_to, run):
-    _, folder = run(*SMALL, f"callbacks.hessian.dense_up_to={dense_up_to}", "callbacks.hessian.figures=false")
-    assert not (folder / "figures").exists()
-    name = "hessian/eigenvalues" if dense_up_to else "hessian/density"
-    assert name in np.load(folder / "arrays.npz")
-
-
 def test_a_hessian_that_is_not_finite_is_nan_and_does_not_end_the_job(run, recorded, monkeypatch):
     def fail(*_, **__):
         raise torch.linalg.LinAlgError("the matrix has entries that are not finite")
@@ -235,39 +195,7 @@ def test_a_hessian_that_is_not_finite_is_nan_and_does_not_end_the_job(run, recor
     monkeypatch.setattr("dlexp.callbacks.hessian.spectrum", fail)
     result, folder = run(*SMALL, "trainer.max_steps=2")
     assert result.status == "done"
-    assert "hessian/lambda_max" not in result.metrics
-    assert all(np.isnan(value) for value in recorded(folder, "hessian/lambda_max").values())
-
-
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "n_samples=0",
-        "dense_up_to=-1",
-        "trace_probes=1",
-        "density_probes=0",
-        "density_steps=abc",
-        "tolerance=0",
-        "tolerance=nan",
-        "late_measurements=0",
-        "batch_size=1.5",
-        "every_n_steps=0",
-    ],
-)
-def test_bad_settings_are_refused_before_training(setting, compose_plain):
-    problems = find_build_problems(compose_plain("callbacks=[hessian]", f"callbacks.hessian.{setting}"))
-    assert len(problems) == 1
-    assert "callbacks.hessian" in problems[0]
-    assert f"{setting} is not allowed: it must be" in problems[0]
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("dense_up_to", [1000, 0])
-def test_gpu_and_cpu_agree(dense_up_to, run):
-    overrides = [*SMALL, f"callbacks.hessian.dense_up_to={dense_up_to}"]
-    on_cpu, _ = run(*overrides)
-    on_gpu, _ = run(*overrides, "trainer.accelerator=auto")
-    assert "cuda" in on_gpu.device
-    for name in ("hessian/lambda_max", "hessian/lambda_min"):
-        assert on_gpu.metrics[name] == pytest.approx(on_cpu.metrics[name], rel=1e-5)
+    names = ["lambda_max", "lambda_min", "trace", "trace_standard_error", "negative_fraction"]
+    for name in (*(f"hessian/{name}" for name in names), "sharpness/relative_to_edge"):
+        assert np.isnan(result.metrics[name]), name
+        assert all(np.isnan(value) for value in recorded(folder, name).values())

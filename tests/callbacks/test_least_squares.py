@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dlexp.training.build import find_build_problems, make_datamodule, make_network, network_settings
+from dlexp.train.build import make_network, network_settings
+from tests.callbacks.reading import fitted
 
 SETTINGS = [
     "callbacks=[least_squares]",
@@ -12,16 +13,6 @@ SETTINGS = [
     "trainer.precision=64-true",
     "trainer.max_steps=0",
 ]
-
-
-def fitted(run, *overrides):
-    """Return the result, the trained network's readout (weights, bias), and the data as numpy arrays."""
-    result, folder = run(*SETTINGS, *overrides)
-    assert result.status == "done", result.error
-    state = torch.load(folder / "checkpoints" / "last.ckpt")["state_dict"]
-    data = make_datamodule(result.config).tensors(dtype=torch.float64)
-    readout = {k.rpartition(".")[2]: v.numpy() for k, v in state.items() if "readout" in k}
-    return result, readout, {k: v.numpy() for k, v in vars(data).items()}
 
 
 def features_of(result, x):
@@ -79,19 +70,3 @@ def test_models_linear_in_their_parameters_reach_the_limit_of_gradient_descent(r
     # min_norm, which measures before least_squares changes the network, has the solution's norm as well
     assert result.metrics["min_norm/norm_ratio"] == 0
     assert result.metrics["least_squares/norm"] == pytest.approx(result.metrics["min_norm/distance"])
-
-
-@pytest.mark.parametrize(
-    ("overrides", "sentence"),
-    [
-        (["data=parity"], "training.loss=cross_entropy is not allowed"),
-        (
-            ["model=bumps", "data=damped_wave_grid", "trainer.precision=64-true"],
-            "model._target_=dlexp.models.approximants.bumps is not allowed",
-        ),
-        (["callbacks.least_squares.ridge=-1"], "ridge=-1 is not allowed"),
-    ],
-)
-def test_what_it_cannot_solve_is_refused(compose_plain, overrides, sentence):
-    (problem,) = find_build_problems(compose_plain("callbacks=[least_squares]", *overrides))
-    assert sentence in problem

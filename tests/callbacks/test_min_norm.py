@@ -1,14 +1,12 @@
 """The callback `min_norm` end to end: where gradient descent and Adam end on least squares, and refusals."""
 
-import csv
-
 import numpy as np
 import pytest
 import torch
 
-from dlexp.callbacks.min_norm import MinimumNorm
 from dlexp.measures.functional import parameter_vector
-from dlexp.training.build import find_build_problems, make_datamodule, make_network, network_settings
+from dlexp.train.build import make_datamodule, make_network, network_settings
+from tests.callbacks.reading import arrays_of, series
 
 # The study implicit_bias: 40 equations for 100 weights.
 LEAST_SQUARES = [
@@ -31,13 +29,6 @@ def trained_weights(folder):
     return state(folder)["network.readout.weight"].numpy()[0]
 
 
-def series(folder, name):
-    if not (folder / "metrics.csv").exists():
-        return {}
-    with open(folder / "metrics.csv") as file:
-        return {int(row["step"]): float(row["value"]) for row in csv.DictReader(file) if row["name"] == name}
-
-
 def data_of(result):
     tensors = make_datamodule(result.config).tensors(dtype=torch.float64)
     return tensors.x_train.numpy(), tensors.y_train.numpy().ravel()
@@ -53,7 +44,7 @@ def test_gradient_descent_from_zero_ends_at_the_pseudoinverse_solution(run):
     assert result.metrics["min_norm/relative_distance"] < 1e-12
     assert result.metrics["min_norm/norm_ratio"] == pytest.approx(1, abs=1e-12)
     assert result.metrics["min_norm/null_space_norm"] < 1e-12
-    assert np.load(folder / "arrays.npz")["min_norm/solution"] == pytest.approx(solution, abs=1e-12)
+    assert arrays_of(folder)["min_norm/solution"] == pytest.approx(solution, abs=1e-12)
 
 
 def test_from_a_random_start_it_keeps_what_the_data_do_not_see(run):
@@ -90,21 +81,12 @@ def test_adam_interpolates_with_a_larger_norm(run):
     assert result.metrics["min_norm/relative_distance"] == pytest.approx(relative, rel=1e-9)
 
 
-@pytest.mark.parametrize("outputs", [1, 3])
-def test_a_frozen_first_layer_is_part_of_the_design(run, monkeypatch, outputs):
-    """Random features of 60 units on 30 samples; the outputs share the features, not their weights."""
-    monkeypatch.setattr(
-        "dlexp.data.generators.sine_sum",
-        lambda n, generator, input_dim: (
-            (x := torch.randn(n, input_dim, generator=generator)),
-            torch.sin(x[:, :1] + torch.arange(outputs)),
-        ),
-    )
+def test_a_frozen_first_layer_is_part_of_the_design(run):
+    """Random features of 60 units on 30 samples."""
     result, folder = run(
         "callbacks=[min_norm]",
         "data=sine_sum",
         "data.n_train=30",
-        f"data.output_dim={outputs}",
         "model=random_features",
         "model.width=60",
         "optimizer=adam",
@@ -120,47 +102,3 @@ def test_a_frozen_first_layer_is_part_of_the_design(run, monkeypatch, outputs):
     assert result.metrics["min_norm/norm_ratio"] == pytest.approx(
         np.linalg.norm(readout) / np.linalg.norm(solution), rel=1e-9
     )
-
-
-def test_training_is_bitwise_the_same_with_it(run):
-    settings = [*LEAST_SQUARES, "optimizer=sgd", "data.batch_size=8", "trainer.max_steps=30"]
-    with_it, folder = run(*settings, "callbacks.min_norm.every_n_steps=7")
-    without, plain = run(*settings[1:], "callbacks=none")
-    assert np.array_equal(trained_weights(folder), trained_weights(plain))
-    assert all(with_it.metrics[name] == value for name, value in without.metrics.items())
-    assert list(series(folder, "min_norm/distance")) == [0, 7, 14, 21, 28, 30]
-
-
-@pytest.mark.parametrize(
-    ("overrides", "sentence"),
-    [
-        (["model=two_layer", "model.activation=linear"], "MLP is not linear in its trainable parameters"),
-        (["model=two_layer"], "MLP is not linear in its trainable parameters"),
-        (["model=linear", "data=gaussian_mixture"], "training.loss=cross_entropy is not allowed"),
-    ],
-)
-def test_other_problems_are_refused_before_anything_runs(compose_plain, run, overrides, sentence):
-    (problem,) = find_build_problems(compose_plain("callbacks=[min_norm]", *overrides))
-    assert "callbacks.min_norm" in problem
-    assert sentence in problem
-    result, folder = run("callbacks=[min_norm]", *overrides)
-    assert result.status == "failed"
-    assert sentence in result.error
-    assert not series(folder, "train/loss")
-
-
-@pytest.mark.parametrize("model", ["linear", "random_features", "mlp model.depth=0"])
-def test_every_model_linear_in_its_parameters_is_allowed(compose_plain, model):
-    assert find_build_problems(compose_plain("callbacks=[min_norm]", *f"model={model}".split())) == []
-
-
-def test_the_config_composes_with_the_schedule_and_bad_values_are_refused(compose_plain):
-    overrides = ["callbacks=[min_norm]", "model=linear"]
-    settings = compose_plain(*overrides, "seed=7")["callbacks"]["min_norm"]
-    assert settings["_target_"].endswith(MinimumNorm.__name__)
-    assert settings["seed"] == 7
-    (problem,) = find_build_problems(compose_plain(*overrides, "callbacks.min_norm.log_spaced=0"))
-    assert "log_spaced=0 is not allowed" in problem
-    (problem,) = find_build_problems(compose_plain(*overrides, "+callbacks.min_norm.rank=3"))
-    assert "callbacks.min_norm" in problem
-    assert "rank" in problem

@@ -1,25 +1,22 @@
 """The callback `pruning`: the procedure against a loop written out, and what holds at every step."""
 
-import csv
-
 import numpy as np
 import pytest
 import torch
 
 from dlexp.callbacks.base import MeasureCallback
 from dlexp.callbacks.pruning import Pruning
+from dlexp.config.schedule import Schedule
 from dlexp.data.batches import BatchOrder
-from dlexp.seeding import derive_seed, make_generator
-from dlexp.training.build import (
-    build,
-    find_build_problems,
+from dlexp.seeding import derive_seed
+from dlexp.train import plan
+from dlexp.train.build import (
     make_callbacks,
     make_datamodule,
     make_network,
     network_settings,
 )
-from dlexp.training.recorder import Recorder
-from dlexp.training.steps import Schedule
+from tests.callbacks.reading import arrays_of, fitted, masks_of, series, stored
 
 # 8-16-1: 128 and 16 weights, which half and quarter shares divide without rounding.
 DATA = [
@@ -39,33 +36,6 @@ OPTIMIZERS = {
     "adam": ["optimizer=adam", "optimizer.schedule=constant", "optimizer.weight_decay=0.01"],
     "adamw": ["optimizer=adamw", "optimizer.weight_decay=0.1", "optimizer.schedule=linear"],
 }
-
-
-def series(folder, name):
-    with open(folder / "metrics.csv") as file:
-        return {int(row["step"]): float(row["value"]) for row in csv.DictReader(file) if row["name"] == name}
-
-
-def stored(folder):
-    state = torch.load(folder / "checkpoints" / "last.ckpt")["state_dict"]
-    return {name.removeprefix("network."): value for name, value in state.items()}
-
-
-def masks_of(folder):
-    arrays = np.load(folder / "arrays.npz")
-    return {name.removeprefix("mask/"): arrays[name] for name in arrays if name.startswith("mask/")}
-
-
-def fitted(config, *callbacks, pruning=None):
-    """Train with further callbacks, and with another object as the callback `pruning`."""
-    job = build(config, Recorder())
-    if pruning is not None:
-        settings = {k: v for k, v in config["callbacks"]["pruning"].items() if k != "_target_"}
-        own = next(c for c in job.trainer.callbacks if type(c) is Pruning)
-        job.trainer.callbacks[job.trainer.callbacks.index(own)] = pruning = pruning(**settings)
-    job.trainer.callbacks[1:1] = callbacks  # after Evaluation, before pruning
-    job.trainer.fit(job.module, datamodule=job.datamodule)
-    return job, pruning
 
 
 class Reference:
@@ -182,46 +152,65 @@ def test_the_first_cycle_is_a_run_of_its_own(run):
     [(0, [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0]), (4, [0, 1, 2, 3, 4, 5, 4, 5, 4, 5, 4])],
 )
 def test_a_schedule_goes_back_to_the_step_it_rewinds_to(rewind, expected):
-    schedule = Schedule("linear", 6, rewind)
+    schedule = plan.Schedule("linear", 6, rewind)
     assert [schedule.factor(s) for s in range(len(expected))] == [1 - s / 6 for s in expected]
 
 
 class Watched(Pruning):
     """Looks at each restart, when it is done."""
 
-    def _begin_next_cycle(self, module):
-        super()._begin_next_cycle(module)
-        self.restarts = [*getattr(self, "restarts", []), module.step]
-        start = self.expected_start(module)
-        for name, value in module.network.state_dict().items():
-            mask = module.masks.get(name, torch.ones_like(value, dtype=torch.bool))
+    def _begin_next_cycle(self, member):
+        super()._begin_next_cycle(member)
+        self.restarts = [*getattr(self, "restarts", []), member.step]
+        start = self.expected_start(member)
+        for name, value in member.network.state_dict().items():
+            mask = member.masks.get(name, torch.ones_like(value, dtype=torch.bool))
             assert torch.equal(value, torch.where(mask, start[name], 0.0))
-        assert module.optimizer_state() == {}
-        kept = {name: int(mask.sum()) for name, mask in module.masks.items()}
+        assert member.optimizer_state() == {}
+        kept = {name: int(mask.sum()) for name, mask in member.masks.items()}
         rounds = len(self.restarts)
         assert kept == {"hidden_1.weight": 128 // 2**rounds, "readout.weight": {1: 12, 2: 9}[rounds]}
 
-    def expected_start(self, module):
-        if self.control == "reinitialize":
-            seed = derive_seed(f"callbacks/pruning/reinitialize/{len(self.restarts)}", self.seed)
-            settings = dict(module.network_settings)
-            del settings["_target_"], settings["seed"]
-            network = type(module.network)(**settings, generator=make_generator("model", seed))
-            return network.double().state_dict()
+    def expected_start(self, member):
+        if self.settings.control == "random_signs":
+            return self.with_signs(member)
+        if self.settings.control == "reinitialize":
+            seed = derive_seed(f"callbacks/pruning/reinitialize/{len(self.restarts)}", self.settings.seed)
+            return make_network({**member.network_settings, "seed": seed}).double().state_dict()
         return self._rewind_weights
+
+    def with_signs(self, member):
+        start = {}
+        for name, value in self._rewind_weights.items():
+            now, mask = member.network.state_dict()[name], member.masks.get(name)
+            start[name] = value if mask is None else now
+            if mask is not None:
+                assert torch.equal(now.abs(), torch.where(mask, value.abs(), 0.0))
+                assert 0.1 < (now.sign() != value.sign())[mask].double().mean() < 0.9
+        return start
 
 
 class Zeros(MeasureCallback):
     """Looks whether what is pruned is 0, after every step and before each restart."""
 
     name = "zeros"
+    settings_model = Schedule
 
-    def measure(self, module):
-        self.seen = getattr(self, "seen", 0) + bool(module.masks)
-        for name, mask in module.masks.items():
-            assert not module.network.get_parameter(name)[~mask].any()
-            assert bool((module.network.get_parameter(name)[mask] != 0).all())
+    def measure(self, member):
+        self.seen = getattr(self, "seen", 0) + bool(member.masks)
+        for name, mask in member.masks.items():
+            assert not member.network.get_parameter(name)[~mask].any()
+            assert bool((member.network.get_parameter(name)[mask] != 0).all())
         return {}
+
+
+def watched(config):
+    settings = {k: v for k, v in config["callbacks"]["pruning"].items() if k != "_target_"}
+    pruning, zeros = Watched(**settings), Zeros(every_n_steps=1)
+    return fitted(config, zeros, replaced=(Pruning, pruning)), pruning, zeros
+
+
+HERE = ["trainer.accelerator=cpu", "logger=none"]
 
 
 @pytest.mark.parametrize("single_steps", [False, True])
@@ -230,43 +219,17 @@ def test_pruned_weights_stay_zero_and_the_others_are_rewound_exactly(
     optimizer, single_steps, compose_plain, monkeypatch
 ):
     if single_steps:
-        monkeypatch.setattr("dlexp.training.build.reason_for_single_steps", lambda *_: "the test says so")
-    else:
-        monkeypatch.setattr("dlexp.training.plan.Blocks.__init__", _blocks_of_one_step)
-    config = compose_plain(*SMALL, *OPTIMIZERS[optimizer], "trainer.accelerator=cpu", "logger=none")
-    zeros = Zeros(every_n_steps=1)
-    job, pruning = fitted(config, zeros, pruning=Watched)
+        monkeypatch.setattr("dlexp.train.fit.reason_for_single_steps", lambda *_: "the test says so")
+    member, pruning, zeros = watched(compose_plain(*SMALL, *OPTIMIZERS[optimizer], *HERE))
     assert pruning.restarts == [6, 12]
     assert zeros.seen == 12  # the steps 7 to 18
-    assert job.trainer.global_step == 18
+    assert member.step == 18
 
 
-def _blocks_of_one_step(self, plan, measured_steps=()):
-    self.boundaries = list(range(1, plan.total_steps + 1))
-
-
-def test_blocks_and_single_steps_give_the_same_bits(compose_plain, monkeypatch):
-    settings = [*SMALL, "optimizer.schedule=cosine", "trainer.accelerator=cpu", "logger=none"]
-    config = compose_plain(*settings, "callbacks.pruning.rewind_step=3", "trainer.max_steps=21")
-    blocks, _ = fitted(config)
-    monkeypatch.setattr("dlexp.training.build.reason_for_single_steps", lambda *_: "the test says so")
-    single, _ = fitted(config)
-    assert (
-        blocks.module.recorder.final["pruning/test_loss"] == single.module.recorder.final["pruning/test_loss"]
-    )
-    one, two = blocks.module.network.state_dict(), single.module.network.state_dict()
-    assert all(torch.equal(one[name], two[name]) for name in one)
-
-
-def test_the_same_configuration_gives_the_same_bits(run):
-    settings = [*SMALL, "callbacks.pruning.control=reinitialize", "seed=3"]
-    first, folder = run(*settings)
-    second, again = run(*settings)
-    other, _ = run(*settings, "callbacks.pruning.seed=4")
-    names = [name for name in first.metrics if not name.startswith("seconds")]
-    assert {n: first.metrics[n] for n in names} == {n: second.metrics[n] for n in names}
-    assert all(torch.equal(v, stored(again)[n]) for n, v in stored(folder).items())
-    assert first.metrics["pruning/test_loss"] != other.metrics["pruning/test_loss"]
+@pytest.mark.parametrize("control", ["reinitialize", "random_signs"])
+def test_controls_begin_as_they_should(control, compose_plain):
+    _, pruning, _ = watched(compose_plain(*SMALL, f"callbacks.pruning.control={control}", *HERE))
+    assert pruning.restarts == [6, 12]
 
 
 @pytest.mark.parametrize("control", ["reinitialize", "random_signs"])
@@ -305,42 +268,6 @@ def test_random_masks_keep_as_many_weights_of_each_layer(scope, run):
             assert np.array_equal(value.numpy() != 0, masks_of(folder)[name])
 
 
-def test_reinitialized_networks_begin_as_other_seeds_make_them(compose_plain):
-    config = compose_plain(
-        *SMALL, "callbacks.pruning.control=reinitialize", "trainer.accelerator=cpu", "logger=none"
-    )
-    _, pruning = fitted(config, pruning=Watched)
-    assert pruning.restarts == [6, 12]
-
-
-def test_random_signs_keep_magnitudes(compose_plain):
-    class Signs(Watched):
-        def expected_start(self, module):
-            start = {}
-            for name, value in self._rewind_weights.items():
-                now = module.network.state_dict()[name]
-                mask = module.masks.get(name)
-                if mask is None:
-                    start[name] = value
-                    continue
-                assert torch.equal(now.abs(), torch.where(mask, value.abs(), 0.0))
-                flipped = (now.sign() != value.sign())[mask].double().mean()
-                assert 0.1 < flipped < 0.9
-                start[name] = now
-            return start
-
-    config = compose_plain(
-        *SMALL,
-        "callbacks.pruning.control=random_signs",
-        "callbacks.pruning.rewind_step=3",
-        "trainer.max_steps=21",
-        "trainer.accelerator=cpu",
-        "logger=none",
-    )
-    _, pruning = fitted(config, pruning=Signs)
-    assert pruning.restarts == [9, 15]
-
-
 def test_arrays_and_figure_for_classes(run):
     result, folder = run(
         *SMALL,
@@ -351,8 +278,7 @@ def test_arrays_and_figure_for_classes(run):
         "callbacks.pruning.rate=0.2",
         "callbacks.pruning.readout_rate=0",
     )
-    arrays = np.load(folder / "arrays.npz")
-    assert arrays["pruning/steps"].tolist() == [6, 12, 18]
+    arrays = arrays_of(folder)
     for name in ("density", "test_loss", "test_error"):
         assert arrays[f"pruning/{name}"].tolist() == list(series(folder, f"pruning/{name}").values())
     assert arrays["pruning/test_loss"][-1] == pytest.approx(result.metrics["test/loss"], rel=1e-12)
@@ -373,7 +299,7 @@ def test_those_that_measure_see_the_network_before_it_is_pruned(compose_plain, r
     kinds = [type(callback).__name__ for callback in make_callbacks(compose_plain(*settings))]
     assert kinds == ["Barrier", "Pruning"]
     _, folder = run(*settings)
-    at_end = np.load(folder / "arrays.npz")["barrier/test_linear_losses"][1:, 0]
+    at_end = arrays_of(folder)["barrier/test_linear_losses"][1:, 0]
     assert list(series(folder, "pruning/test_loss").values()) == pytest.approx(at_end, rel=1e-12)
 
 
@@ -390,65 +316,12 @@ def test_a_diverging_run_is_recorded_as_such(run):
     assert result.status == "diverged"
 
 
-BAD = [
-    (["rounds=0"], "rounds=0 is not allowed"),
-    (["rate=1"], "rate=1 is not allowed: it must be above 0 and below 1"),
-    (["rate=0"], "rate=0 is not allowed"),
-    (["readout_rate=1"], "readout_rate=1 is not allowed: it must be at least 0 and below 1"),
-    (["scope=network"], "scope=network is not allowed"),
-    (["scope=global", "readout_rate=0.2"], "readout_rate=0.2 with scope=global is not allowed"),
-    (["rewind_step=-1"], "rewind_step=-1 is not allowed"),
-    (["control=dense"], "control=dense is not allowed"),
-    (["control=reinitialize", "rewind_step=5"], "control=reinitialize with rewind_step=5 is not allowed"),
-    (["rounds=2"], "must divide into 3 equal cycles, as those of 3999 steps do"),
-    (["rewind_step=1"], "the steps after 1 must divide into 5 equal cycles, as those of 3996 steps do"),
-    (["rewind_step=5000"], "rewind_step=5000 and 4000 optimizer steps is not allowed"),
-]
-
-
-@pytest.mark.parametrize(("settings", "sentence"), BAD, ids=str)
-def test_bad_settings_are_refused_before_anything_runs(settings, sentence, compose_plain):
-    overrides = [f"callbacks.pruning.{setting}" for setting in settings]
-    config = compose_plain("callbacks=[pruning]", "training.stopping.train_loss=null", *overrides)
-    (problem,) = find_build_problems(config)
-    assert problem.startswith("callbacks.pruning")
-    assert sentence in problem
-
-
-@pytest.mark.parametrize(
-    ("overrides", "sentence"),
-    [
-        (["training.stopping.train_loss=0.1"], "training.stopping.train_loss=0.1 is not allowed with"),
-        (["training.stopping.patience=50"], "training.stopping.patience=50 is not allowed with"),
-        (
-            ["callbacks.pruning.control=random_signs", "trainer.gradient_clip_val=1"],
-            "control=random_signs is not allowed if trainer.gradient_clip_val is set",
-        ),
-        (["callbacks=[pruning,barrier]"], "partner=twin is not allowed beside the callback pruning"),
-    ],
-)
-def test_what_does_not_go_together_is_refused_before_the_first_step(overrides, sentence, compose_plain, run):
-    (problem,) = find_build_problems(compose_plain(*SMALL, *overrides))
-    assert sentence in problem
-    result, folder = run(*SMALL, *overrides)
-    assert result.status == "failed"
-    assert sentence in result.error
-    assert series(folder, "train/loss") == {}
-
-
-def test_training_that_stops_within_a_cycle_fails(compose_plain):
+def test_training_that_stops_within_a_cycle_fails(compose_plain, monkeypatch):
     """For callers who build their own training: a configuration that allows it is refused."""
-    settings = ["training.stopping.check_every_n_steps=4", "trainer.accelerator=cpu", "logger=none"]
-    job = build(compose_plain(*SMALL, *settings), Recorder())
-    job.trainer.callbacks[0].convergence.threshold = 1e9
+    monkeypatch.setattr("dlexp.train.plan.Convergence.is_reached", lambda *_: True)
+    settings = ["training.stopping.check_every_n_steps=4"]
     with pytest.raises(ValueError, match="training converged at step 4, before the last of 3 cycles"):
-        job.trainer.fit(job.module, datamodule=job.datamodule)
-
-
-def test_the_config_composes_and_builds(compose_plain):
-    config = compose_plain("callbacks=[pruning]", "training.stopping.train_loss=null", "seed=3")
-    assert config["callbacks"]["pruning"]["seed"] == 3
-    assert find_build_problems(config) == []
+        fitted(compose_plain(*SMALL, *settings, *HERE))
 
 
 @pytest.mark.slow

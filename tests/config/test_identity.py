@@ -1,29 +1,68 @@
-"""A run's identity tells apart what gives different results, and nothing else."""
+"""A run's identity tells apart what gives different results, and nothing else; that of 0.1 stays."""
 
 import copy
 import json
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlexp.config.identity import identity, run_folder_name, run_id
+from dlexp.config import identity as module
+from dlexp.config.identity import current_target, identity, run_folder_name, run_id
+from dlexp.config.objects import locate
 
 CONFIG = {"name": "train", "seed": 0, "model": {"width": 5, "init": None}, "rerun": False}
+OF_VERSION_0_1 = json.loads(Path(__file__).with_name("identities_of_version_0.1.json").read_text())
 
 
 def changed(**changes):
-    config = copy.deepcopy(CONFIG)
-    for key, value in changes.items():
-        config[key] = value
-    return config
+    return {**copy.deepcopy(CONFIG), **changes}
 
 
-def test_identity_ignores_what_does_not_affect_the_result():
-    assert identity(CONFIG) == identity(changed(name="other", rerun=True, logger={"a": 1}, objective="x"))
+SET = [
+    stored for stored in OF_VERSION_0_1 if all("." in line or "seed" in line for line in stored["overrides"])
+]
+CHOSEN = [stored for stored in OF_VERSION_0_1 if stored not in SET]  # which Hydra composes anew
+
+
+@pytest.mark.parametrize(
+    "pairs", [SET, CHOSEN[::12], *(pytest.param(CHOSEN[n::12], marks=pytest.mark.slow) for n in range(1, 12))]
+)
+def test_configurations_of_version_0_1_keep_their_identity(pairs, composer):
+    for stored in pairs:
+        plain = composer.compose(stored["overrides"]).plain
+        found = identity(plain), run_id(plain, stored["overrides"])
+        assert found == (stored["identity"], stored["run_id"]), stored["overrides"]
+
+
+def test_what_does_not_affect_the_result_is_no_part_of_it():
+    trainer, training = {"devices": 1, "max_steps": 3}, {"engine": "auto", "loss": "mse"}
+    config = changed(trainer=trainer, training=training)
+    other = changed(
+        name="other",
+        rerun=True,
+        logger={"a": 1},
+        objective="x",
+        records="lean",
+        trainer={**trainer, "devices": 4},
+        training={**training, "engine": "loop"},
+    )
+    assert identity(config) == identity(other)
+    assert identity(config) != identity(changed(trainer={**trainer, "max_steps": 4}, training=training))
 
 
 def test_a_new_setting_that_is_none_leaves_the_identity():
     assert identity(CONFIG) == identity(changed(new=None, model={"width": 5}))
+
+
+def test_a_class_that_has_moved_counts_as_where_it_was(monkeypatch):
+    before = changed(callbacks={"a": {"_target_": "old.place.A"}})
+    now = changed(callbacks={"a": {"_target_": "new.place.A"}})
+    assert identity(before) != identity(now)
+    monkeypatch.setitem(module.MOVED, "new.place.A", "old.place.A")
+    assert identity(before) == identity(now)
+    assert current_target("old.place.A") == current_target("new.place.A") == "new.place.A"
 
 
 @given(a=st.integers(0, 10**6), b=st.integers(0, 10**6))
@@ -60,18 +99,27 @@ def test_run_id_is_a_safe_folder_name():
     assert len(name) < 160
 
 
-def test_finished_run_is_found_under_another_name(tmp_path):
+@pytest.mark.parametrize(
+    ("content", "is_found"),
+    [
+        (json.dumps({"identity": identity(CONFIG), "status": "done"}), True),
+        (json.dumps({"identity": identity(CONFIG), "status": "diverged"}), True),
+        (json.dumps({"identity": identity(CONFIG), "status": "failed"}), False),
+        (json.dumps({"identity": "another", "status": "done"}), False),
+        ("{broken", False),
+        ("[" * 100_000, False),
+        ("[]", False),
+    ],
+)
+def test_a_finished_run_is_found_under_another_name(content, is_found, tmp_path):
     folder = tmp_path / f"seed=0-{identity(CONFIG)[:8]}"
     folder.mkdir()
-    result = {"identity": identity(CONFIG), "status": "done"}
-    (folder / "result.json").write_text(json.dumps(result))
-    assert run_folder_name(CONFIG, ["model.width=5"], tmp_path) == folder.name
+    (folder / "result.json").write_text(content)
+    name = run_folder_name(CONFIG, ["model.width=5"], tmp_path)
+    assert (name == folder.name) == is_found
+    assert is_found or name.startswith("width=5,")
 
 
-def test_failed_or_damaged_run_is_not_taken_for_finished(tmp_path):
-    folder = tmp_path / f"seed=0-{identity(CONFIG)[:8]}"
-    folder.mkdir()
-    failed = json.dumps({"identity": identity(CONFIG), "status": "failed"})
-    for content in (failed, "{broken"):
-        (folder / "result.json").write_text(content)
-        assert run_folder_name(CONFIG, ["model.width=5"], tmp_path).startswith("width=5")
+def test_what_has_moved_is_found_where_it_was():
+    for now, before in module.MOVED.items():
+        assert locate("key", before) is locate("key", now)

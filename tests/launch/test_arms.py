@@ -3,7 +3,9 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from dlexp.launch.arms import ArmError, expand_arm, overrides_of, select_arms
+from dlexp.config.compose import composer_of
+from dlexp.config.jobs import compose_jobs
+from dlexp.launch.arms import ArmError, expand_arm, overrides_of, select_arms, sweep_overrides
 
 
 def parse(*texts):
@@ -83,3 +85,22 @@ def test_an_arm_that_does_not_exist_is_refused_by_name():
 def test_a_continuous_range_is_refused():
     with pytest.raises(ArmError, match="a sweep needs a list of values"):
         expand(own=["x=interval(0,1)"])
+
+
+def test_a_range_without_values_is_refused():
+    with pytest.raises(ArmError, match=r"x=range\(0\) is not allowed: it has no values\."):
+        expand(own=["x=range(0)"])
+
+
+def test_a_studys_jobs_can_be_composed():
+    line = ["study=double_descent", "arm=width,samples", "model.width=5,50", "seed=0,1", "debug=fast"]
+    composer = composer_of(line)
+    jobs = compose_jobs(composer, sweep_overrides(composer.master, line, composer.loader))
+    assert {(job.config.arm, job.config.model.width) for job in jobs} == {
+        ("width", 5),
+        ("width", 50),
+        ("samples", 10),  # which the arm fixes
+    }
+    assert {job.folder.parent.name for job in jobs} == {"double_descent_fast"}
+    with pytest.raises(ArmError, match=r"did you mean width\?"):
+        sweep_overrides(composer.master, ["study=double_descent", "arm=widht"], composer.loader)

@@ -60,6 +60,12 @@ def test_networks_of_the_package_and_single_layers_are_chains() -> None:
     assert (layer.name, layer.activation, layer.weight_scale) == ("", None, 1.0)
 
 
+def test_identities_are_passed_over() -> None:
+    layers = chain_of(nn.Sequential(nn.Identity(), nn.Linear(3, 2), nn.Identity(), nn.Tanh(), nn.Identity()))
+    assert layers is not None
+    assert [(layer.name, type(layer.activation)) for layer in layers] == [("1", nn.Tanh)]
+
+
 class _Doubled(nn.Sequential):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return 2 * super().forward(x)

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dlexp.measures.functional import require_deterministic
+from dlexp.measures.determinism import require_deterministic, require_fixed, require_inputs
+from dlexp.measures.isolation import differentiable, ordinary, private_copy
 
 
 class ApproximationError(NamedTuple):
@@ -21,23 +22,29 @@ class ApproximationError(NamedTuple):
 def approximation_error(
     model: nn.Module, target: Callable[[Tensor], Tensor], x: Tensor, *, chunk_size: int = 65536
 ) -> ApproximationError:
-    """Return ``max |f - target|`` and the mean of ``(f - target)^2`` over the points x (N, d).
+    """Return ``max |f - target|`` and the mean of ``(f - target)^2`` over the points x (N, ...).
 
     On a grid the maximum is a lower bound of the sup error over the domain: with a difference that is
     L-Lipschitz and a one-dimensional grid of spacing h the two differ by at most L h / 2. For a piecewise
     linear network and a quadratic target it is exact if the grid holds the midpoints of the pieces.
 
-    ``target`` maps (N, d) to the outputs' shape (N, K), or to (N,) if K = 1. Raises ``ValueError`` for other
+    ``target`` maps x to the outputs' shape (N, K), or to (N,) if K = 1. Raises ``ValueError`` for other
     shapes, an empty grid and a model that is random in training mode.
+
+    >>> model = nn.Linear(1, 1)
+    >>> approximation_error(model, model, torch.rand(9, 1))
+    ApproximationError(supremum=0.0, mean_squared=0.0)
     """
     require_deterministic(model)
-    if x.ndim != 2 or len(x) == 0:
-        raise ValueError(f"x has the shape {tuple(x.shape)}; allowed: (N, d) with N >= 1")
+    require_inputs(model, x)
     if chunk_size < 1:
         raise ValueError(f"chunk_size={chunk_size} holds no points; allowed: 1 or more")
-    largest, total, entries = x.new_zeros(()), x.new_zeros((), dtype=torch.float64), 0
-    for points in x.split(chunk_size):
-        outputs, values = model(points), target(points)
+    network = private_copy(model)
+    probe = require_fixed(private_copy(model), x[:chunk_size])
+    largest, total, entries = probe.new_zeros(()), probe.new_zeros((), dtype=torch.float64), 0
+    for points in ordinary(x).split(chunk_size):
+        with differentiable(), torch.no_grad():
+            outputs, values = network(points.clone()), target(points)
         if values.shape not in (
             outputs.shape,
             outputs.shape[:-1] if outputs.shape[-1] == 1 else outputs.shape,
@@ -60,6 +67,9 @@ def piecewise_constant_bound(lipschitz: float, spacing: float, *, steepness: flo
     ``steepness`` the sum is the mean of f at the node next to x + Z / k with Z logistic, and E|Z| = 2 ln 2.
 
     Raises ``ValueError`` unless lipschitz >= 0, spacing > 0 and steepness > 0.
+
+    >>> piecewise_constant_bound(2.0, 0.1)
+    0.1
     """
     if not (lipschitz >= 0 and spacing > 0 and steepness > 0):
         raise ValueError(
@@ -73,6 +83,9 @@ def piecewise_linear_bound(second_derivative: float, spacing: float) -> float:
     """Bound the sup error of linear interpolation: ``h^2 max|f''| / 8``, h = ``spacing`` of the knots.
 
     Raises ``ValueError`` unless second_derivative >= 0 and spacing > 0.
+
+    >>> piecewise_linear_bound(2.0, 0.1)
+    0.0025000000000000005
     """
     if not (second_derivative >= 0 and spacing > 0):
         raise ValueError(

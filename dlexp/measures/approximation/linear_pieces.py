@@ -6,7 +6,6 @@ the zeros of such functions, are fractions. No tolerance decides whether two pie
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
@@ -15,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+
+from dlexp.measures.chain import ChainLayer, require_chain
 
 Integers = npt.NDArray[np.object_]
 
@@ -50,23 +51,25 @@ def linear_pieces(
 ) -> LinearPieces:
     """Return the linear pieces of a ReLU network with one input on the open interval (lower, upper).
 
-    The model is a chain (``nn.Sequential``, nested or not) of linear layers, ReLU, LeakyReLU and Identity;
+    The model is a chain (see :mod:`dlexp.measures.chain`) of linear layers, ReLU, LeakyReLU and Identity;
     its stored weights are taken as exact numbers, so the count is that of the function over the reals, and
     kinks that cancel are not counted. A generic layer of n ReLUs has n + 1 pieces; k layers can have
     exponentially many in k (Telgarsky 2015; Montufar et al. 2014).
 
     Raises ``ValueError`` for any other module, more than one input, weights that are not finite, lower >=
     upper, and more than ``max_regions`` intervals.
+
+    >>> linear_pieces(nn.Sequential(nn.Linear(1, 5), nn.ReLU(), nn.Linear(5, 1))).count
+    6
     """
     if not lower < upper:
         raise ValueError(f"lower={lower} and upper={upper} enclose no interval; allowed: lower < upper")
     ends: list[Fraction | float] = [t if math.isinf(t) else Fraction(t) for t in (lower, upper)]
     regions = _Regions(ends, np.array([[1]], dtype=object), np.array([[0]], dtype=object), 0)
-    for layer in _chain(model):
-        if isinstance(layer, nn.Linear):
-            regions = _apply_linear(regions, layer)
-        else:
-            regions = _apply_relu(regions, float(getattr(layer, "negative_slope", 0.0)))
+    for layer in _relu_layers(model):
+        regions = _apply_linear(regions, layer)
+        if isinstance(layer.activation, nn.ReLU | nn.LeakyReLU):
+            regions = _apply_relu(regions, float(getattr(layer.activation, "negative_slope", 0.0)))
         if len(regions.cuts) - 1 > max_regions:
             raise ValueError(
                 f"the network has {len(regions.cuts) - 1} linear regions after a layer; "
@@ -75,22 +78,15 @@ def linear_pieces(
     return _merge(regions)
 
 
-def _chain(model: nn.Module) -> Iterator[nn.Module]:
-    if isinstance(model, nn.Sequential):
-        for child in model:
-            yield from _chain(child)
-    elif _is_linear(model) or isinstance(model, (nn.ReLU, nn.LeakyReLU)):
-        yield model
-    elif not isinstance(model, nn.Identity):
-        raise ValueError(
-            f"{type(model).__name__} is not a layer whose linear pieces can be followed; "
-            "allowed: a Sequential of Linear, ReLU, LeakyReLU and Identity"
-        )
-
-
-def _is_linear(module: nn.Module) -> bool:
-    # A subclass may do anything in its forward; weight_scale marks dlexp's ScaledLinear.
-    return type(module) is nn.Linear or (isinstance(module, nn.Linear) and hasattr(module, "weight_scale"))
+def _relu_layers(model: nn.Module) -> tuple[ChainLayer, ...]:
+    layers = require_chain(model, "the model")
+    for layer in layers:
+        if type(layer.activation) not in (type(None), nn.ReLU, nn.LeakyReLU):
+            raise ValueError(
+                f"{type(layer.activation).__name__} is not a layer whose linear pieces can be followed; "
+                "allowed: a Sequential of Linear, ReLU, LeakyReLU and Identity"
+            )
+    return layers
 
 
 def _dyadic(values: Tensor) -> tuple[Integers, int]:
@@ -105,15 +101,17 @@ def _dyadic(values: Tensor) -> tuple[Integers, int]:
     return integers.reshape(array.shape), exponent
 
 
-def _apply_linear(regions: _Regions, layer: nn.Linear) -> _Regions:
-    units = len(regions.slopes)
-    if layer.in_features != units:
-        raise ValueError(f"a layer expects {layer.in_features} inputs where {units} arrive; allowed: {units}")
-    weight, weight_exponent = _dyadic(getattr(layer, "weight_scale", 1.0) * layer.weight)
+def _apply_linear(regions: _Regions, layer: ChainLayer) -> _Regions:
+    units, linear = len(regions.slopes), layer.linear
+    if linear.in_features != units:
+        raise ValueError(
+            f"a layer expects {linear.in_features} inputs where {units} arrive; allowed: {units}"
+        )
+    weight, weight_exponent = _dyadic(layer.weight_scale * linear.weight)
     slopes, intercepts = weight @ regions.slopes, weight @ regions.intercepts
     exponent = regions.exponent + weight_exponent
-    if layer.bias is not None:
-        bias, bias_exponent = _dyadic(getattr(layer, "bias_scale", 1.0) * layer.bias)
+    if linear.bias is not None:
+        bias, bias_exponent = _dyadic(layer.bias_scale * linear.bias)
         common = max(exponent, bias_exponent)
         slopes = slopes * 2 ** (common - exponent)
         intercepts = intercepts * 2 ** (common - exponent) + bias[:, None] * 2 ** (common - bias_exponent)

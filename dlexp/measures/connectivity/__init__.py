@@ -1,7 +1,7 @@
 """Connectivity of two networks: losses on paths, barriers, permutation matching, trained curves."""
 
 from dlexp.measures.connectivity.barrier import BARRIER_DEFINITIONS, barrier
-from dlexp.measures.connectivity.curves import fit_bezier, fit_polygonal_chain
+from dlexp.measures.connectivity.curves import fit_bezier
 from dlexp.measures.connectivity.matching import Matching, match_activations, match_permutation
 from dlexp.measures.connectivity.path import BezierCurve, Path, PolygonalChain, end_points, path_losses
 
@@ -14,7 +14,6 @@ __all__ = [
     "barrier",
     "end_points",
     "fit_bezier",
-    "fit_polygonal_chain",
     "match_activations",
     "match_permutation",
     "path_losses",

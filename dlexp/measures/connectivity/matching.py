@@ -7,7 +7,12 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from dlexp.measures.linear_chain import linear_layers, require_linear_chain, scales
+from dlexp.measures.chain import ChainLayer, require_chain
+from dlexp.measures.determinism import require_inputs
+from dlexp.measures.isolation import ordinary
+
+# What a unit's weights count beside its activations, where these decide: nothing.
+_TIE = 1e-9
 
 
 class Matching(NamedTuple):
@@ -43,10 +48,14 @@ def match_permutation(
 
     Raises ``ValueError`` for other models, different architectures, and weights that are not finite;
     ``RuntimeError`` if ``max_sweeps`` do not suffice.
+
+    >>> model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
+    >>> match_permutation(model, model).permutations
+    [tensor([0, 1, 2, 3])]
     """
     layers_a, layers_b = _layers(model_a, model_b)
     a, b = [_effective(layer) for layer in layers_a], [_effective(layer) for layer in layers_b]
-    permutations = [torch.arange(layer.out_features) for layer in layers_a[:-1]]
+    permutations = [torch.arange(layer.linear.out_features) for layer in layers_a[:-1]]
     for sweep in range(1, max_sweeps + 1):
         order = list(range(len(permutations)))
         if generator is not None:
@@ -72,42 +81,48 @@ def match_activations(model_a: nn.Module, model_b: nn.Module, x: Tensor) -> Matc
 
     Minimises |Z_l^a - Z_l^b P_l^T|^2, where Z_l (N, n) are the hidden layer's outputs after its
     activations; each layer is one linear assignment problem that maximises <P_l, (Z_l^a)^T Z_l^b>
-    (Ainsworth et al. 2023, section 3.1), independent of the others. Units that are 0 on
-    all of x look alike, so enough inputs are needed.
+    (Ainsworth et al. 2023, section 3.1). Units that are 0 on all of x look alike: ties are broken by the
+    units' weights, those into the units of the matching so far.
 
     Raises ``ValueError`` as :func:`match_permutation`, and for activations that are not finite.
+
+    >>> model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
+    >>> match_activations(model, model, torch.randn(20, 3)).permutations
+    [tensor([0, 1, 2, 3])]
     """
-    _layers(model_a, model_b)
-    permutations = []
-    for z_a, z_b in zip(_hidden_outputs(model_a, x), _hidden_outputs(model_b, x), strict=True):
+    layers_a, layers_b = _layers(model_a, model_b)
+    require_inputs(model_a, x)
+    require_inputs(model_b, x)
+    a, b = [_effective(layer) for layer in layers_a], [_effective(layer) for layer in layers_b]
+    permutations: list[Tensor] = []
+    outputs = zip(_hidden_outputs(layers_a, x), _hidden_outputs(layers_b, x), strict=True)
+    for index, (z_a, z_b) in enumerate(outputs):
         if not bool(z_a.isfinite().all() and z_b.isfinite().all()):
             raise ValueError("x gives activations that are not finite")
-        permutations.append(_assign(z_a.T @ z_b))
+        gains, by_weights = (z_a.T @ z_b).cpu(), _gains(a, b, permutations, index)
+        permutations.append(_assign(_scaled(gains) + _TIE * _scaled(by_weights)))
     return Matching(permutations, _permuted(model_b, permutations), 1)
 
 
-def _layers(model_a: nn.Module, model_b: nn.Module) -> tuple[list[nn.Linear], list[nn.Linear]]:
-    chain_a, chain_b = require_linear_chain(model_a, "model_a"), require_linear_chain(model_b, "model_b")
-    described_a, described_b = (
-        [
-            (m.in_features, m.out_features, m.bias is not None, scales(m))
-            if isinstance(m, nn.Linear)
-            else repr(m)
-            for m in chain
-        ]
-        for chain in (chain_a, chain_b)
-    )
-    if described_a != described_b:
+def _layers(model_a: nn.Module, model_b: nn.Module) -> tuple[tuple[ChainLayer, ...], tuple[ChainLayer, ...]]:
+    layers_a, layers_b = require_chain(model_a, "model_a"), require_chain(model_b, "model_b")
+    if [_described(layer) for layer in layers_a] != [_described(layer) for layer in layers_b]:
         raise ValueError("model_a and model_b must have the same layers, sizes, scales and activations")
-    return linear_layers(chain_a), linear_layers(chain_b)
+    return layers_a, layers_b
+
+
+def _described(layer: ChainLayer) -> tuple[object, ...]:
+    linear = layer.linear
+    sizes = (linear.in_features, linear.out_features, linear.bias is not None)
+    return *sizes, layer.weight_scale, layer.bias_scale, repr(layer.activation)
 
 
 @torch.no_grad()
-def _effective(layer: nn.Linear) -> tuple[Tensor, Tensor]:
+def _effective(layer: ChainLayer) -> tuple[Tensor, Tensor]:
     """Weight (o, i) and bias (o,) as they act, in float64 on the CPU, where the assignment is solved."""
-    weight_scale, bias_scale = scales(layer)
-    weight = weight_scale * layer.weight.double().cpu()
-    bias = weight.new_zeros(len(weight)) if layer.bias is None else bias_scale * layer.bias.double().cpu()
+    weight = layer.weight_scale * layer.linear.weight.double().cpu()
+    own = layer.linear.bias
+    bias = weight.new_zeros(len(weight)) if own is None else layer.bias_scale * own.double().cpu()
     if not bool(weight.isfinite().all() and bias.isfinite().all()):
         raise ValueError("model_a or model_b has weights that are not finite")
     return weight, bias
@@ -116,37 +131,47 @@ def _effective(layer: nn.Linear) -> tuple[Tensor, Tensor]:
 def _gains(
     a: list[tuple[Tensor, Tensor]], b: list[tuple[Tensor, Tensor]], permutations: list[Tensor], index: int
 ) -> Tensor:
-    """What pairing unit i of a with unit j of b in layer ``index`` adds to <theta_a, pi(theta_b)>, (n, n)."""
+    """What pairing unit i of a with unit j of b in layer ``index`` adds to <theta_a, pi(theta_b)>, (n, n).
+
+    The weights out of the layer count where it is known how the units that they lead to are paired.
+    """
     (weight_a, bias_a), (weight_b, bias_b) = a[index], b[index]
     if index > 0:
         weight_b = weight_b[:, permutations[index - 1]]
+    gains = weight_a @ weight_b.T + torch.outer(bias_a, bias_b)
     following_a, following_b = a[index + 1][0], b[index + 1][0]
     if index + 1 < len(permutations):
         following_b = following_b[permutations[index + 1]]
-    return weight_a @ weight_b.T + torch.outer(bias_a, bias_b) + following_a.T @ following_b
+    elif index + 2 < len(a):
+        return gains
+    return gains + following_a.T @ following_b
+
+
+def _scaled(gains: Tensor) -> Tensor:
+    """Return the gains with entries of size 1 at most, which changes no assignment."""
+    return gains / gains.abs().max().clamp_min(torch.finfo(gains.dtype).tiny)
 
 
 def _assign(gains: Tensor) -> Tensor:
-    _, columns = linear_sum_assignment(gains.double().cpu().numpy(), maximize=True)
+    _, columns = linear_sum_assignment(gains.numpy(), maximize=True)
     return torch.from_numpy(columns)
 
 
-def _hidden_outputs(model: nn.Module, x: Tensor) -> list[Tensor]:
-    modules = require_linear_chain(model, "model")
+def _hidden_outputs(layers: tuple[ChainLayer, ...], x: Tensor) -> list[Tensor]:
     outputs: list[Tensor] = []
-    hidden = x.clone()
-    for module in modules:
-        if isinstance(module, nn.Linear):
-            outputs.append(hidden)
-        hidden = module(hidden)
-    # The first is the input of the first layer.
-    return [output.double() for output in outputs[1:]]
+    hidden = ordinary(x)
+    for layer in layers[:-1]:
+        hidden = layer.linear(hidden)
+        # An activation may write into its input.
+        hidden = hidden if layer.activation is None else layer.activation(hidden.clone())
+        outputs.append(hidden.double())
+    return outputs
 
 
 @torch.no_grad()
 def _permuted(model: nn.Module, permutations: list[Tensor]) -> nn.Module:
     permuted = copy.deepcopy(model)
-    layers = linear_layers(require_linear_chain(permuted, "model_b"))
+    layers = [layer.linear for layer in require_chain(permuted, "model_b")]
     for layer, following, permutation in zip(layers, layers[1:], permutations, strict=False):
         order = permutation.to(layer.weight.device)
         layer.weight.copy_(layer.weight[order])

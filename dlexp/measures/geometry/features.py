@@ -5,13 +5,18 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from dlexp.measures.functional import require_deterministic
+from dlexp.measures.determinism import fixed_outputs, require_deterministic, require_inputs
+from dlexp.measures.isolation import differentiable, ordinary, private_copy
 
 Hook = Callable[[nn.Module, tuple[object, ...], object], None]
 
 
 def leaf_modules(model: nn.Module) -> list[str]:
-    """Return the names of the modules without submodules, in the order of ``model.named_modules()``."""
+    """Return the names of the modules without submodules, in the order of ``model.named_modules()``.
+
+    >>> leaf_modules(nn.Sequential(nn.Linear(3, 2), nn.ReLU()))
+    ['0', '1']
+    """
     return [
         name
         for name, module in model.named_modules()
@@ -22,7 +27,11 @@ def leaf_modules(model: nn.Module) -> list[str]:
 
 
 def nonlinear_modules(model: nn.Module) -> list[str]:
-    """Return the names of the leaf modules without parameters: activations, pooling and the like."""
+    """Return the names of the leaf modules without parameters: activations, pooling and the like.
+
+    >>> nonlinear_modules(nn.Sequential(nn.Linear(3, 2), nn.ReLU()))
+    ['1']
+    """
     modules = dict(model.named_modules())
     return [name for name in leaf_modules(model) if next(modules[name].parameters(), None) is None]
 
@@ -32,21 +41,24 @@ def layer_features(
 ) -> dict[str, Tensor]:
     """Return the output of each named module on the inputs x (N, ...) as a matrix (N, features).
 
-    Forward hooks record the outputs, as copies, for a later in-place activation would overwrite them; the
-    hooks are removed afterwards, also if the model fails. ``layers`` are names as in
+    Forward hooks on a private copy record the outputs, as copies, for a later in-place activation would
+    overwrite them. ``layers`` are names as in
     ``model.named_modules()`` ("" is the model itself); default :func:`leaf_modules`. The result has the
     order of ``layers`` and no gradients. ``chunk_size`` bounds the number of inputs in one forward pass
     (default: all).
 
     Raises ``ValueError`` for an unknown name, a module that one forward pass calls never or more than once,
-    an output that is not a tensor with N rows, and a model that is random in training mode.
+    an output that is not a tensor with N rows, and a model that is random or changes its state.
+
+    >>> layer_features(nn.Sequential(nn.Linear(3, 2), nn.ReLU()), torch.ones(4, 3))["1"].shape
+    torch.Size([4, 2])
     """
     require_deterministic(model)
-    if x.ndim == 0 or len(x) == 0:
-        raise ValueError(f"x has the shape {tuple(x.shape)}; allowed: (N, ...) with N >= 1")
+    require_inputs(model, x)
     if chunk_size is not None and chunk_size < 1:
         raise ValueError(f"chunk_size={chunk_size} holds no inputs; allowed: 1 or more, or None")
-    modules = dict(model.named_modules())
+    network, x = private_copy(model), ordinary(x)
+    modules = dict(network.named_modules())
     names = leaf_modules(model) if layers is None else list(layers)
     for name in names:
         if name not in modules:
@@ -54,13 +66,14 @@ def layer_features(
                 f"layers names {name!r}, which {type(model).__name__} has not; allowed: {[*modules]}"
             )
     pieces: dict[str, list[Tensor]] = {name: [] for name in names}
+    fixed_outputs(private_copy(model), x[:chunk_size])
     for chunk in x.split(chunk_size or len(x)):
-        for name, output in _record(model, chunk, {name: modules[name] for name in names}).items():
+        for name, output in _record(network, chunk, {name: modules[name] for name in names}).items():
             pieces[name].append(output)
     return {name: torch.cat(outputs) for name, outputs in pieces.items()}
 
 
-def _record(model: nn.Module, x: Tensor, modules: dict[str, nn.Module]) -> dict[str, Tensor]:
+def _record(network: nn.Module, x: Tensor, modules: dict[str, nn.Module]) -> dict[str, Tensor]:
     calls: dict[str, list[object]] = {name: [] for name in modules}
 
     def recorder(name: str) -> Hook:
@@ -69,15 +82,11 @@ def _record(model: nn.Module, x: Tensor, modules: dict[str, nn.Module]) -> dict[
 
         return hook
 
-    handles = []
-    try:
-        for name, module in modules.items():
-            handles.append(module.register_forward_hook(recorder(name)))
-        with torch.no_grad():
-            model(x)
-    finally:
-        for handle in handles:
-            handle.remove()
+    handles = [module.register_forward_hook(recorder(name)) for name, module in modules.items()]
+    with differentiable(), torch.no_grad():
+        network(x.clone())
+    for handle in handles:
+        handle.remove()
     return {name: _rows(name, outputs, len(x)) for name, outputs in calls.items()}
 
 

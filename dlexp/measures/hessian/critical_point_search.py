@@ -7,15 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad, jacrev, vmap
 
-from dlexp.measures.functional import (
-    Loss,
-    functional_loss,
-    parameter_vector,
-    require_deterministic,
-    require_memory,
-)
+from dlexp.measures.functional import FunctionalLoss, Loss, flat_gradient
+from dlexp.measures.hessian.backward import BackwardProducts
 from dlexp.measures.hessian.operators import require_vectors
 from dlexp.measures.hessian.spectrum import zero_threshold
+from dlexp.measures.isolation import differentiable
+from dlexp.measures.memory import require_memory
+from dlexp.measures.points import gradients_at
 
 # The damping rises a little after a refusal and falls a lot after a success ("delayed gratification",
 # Transtrum & Sethna 2012); in equal steps about a third fewer searches converge.
@@ -72,8 +70,12 @@ def find_critical_point(
 
     Raises ``ValueError`` for starts of the wrong shape, a tolerance that is not positive, a negative weight
     decay and a step or chunk number below 1, ``MemoryError`` with the estimate if the Hessians do not fit.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> model, x, y = nn.Linear(1, 1), torch.ones(4, 1), torch.zeros(4, 1)
+    >>> bool(find_critical_point(model.double(), mean_squared_error, x.double(), y.double()).converged)
+    True
     """
-    require_deterministic(model)
     if not tolerance > 0:
         raise ValueError(f"tolerance={tolerance} is not allowed; allowed: above 0")
     if not weight_decay >= 0:
@@ -81,7 +83,8 @@ def find_critical_point(
     for name, value in (("max_steps", max_steps), ("chunk_size", chunk_size)):
         if value < 1:
             raise ValueError(f"{name}={value} is too small; allowed: 1 or more")
-    like = parameter_vector(model)
+    loss = FunctionalLoss(model, loss_fn, x, y)
+    like = loss.model.vector
     start = like if start is None else start
     starts = require_vectors(start, like, "start")
     # Reverse over reverse holds one copy of the gradient's graph for each row of each Hessian.
@@ -89,23 +92,46 @@ def find_critical_point(
     needed = 6 * count * len(like) ** 2 * like.element_size()
     require_memory(needed, like.device, f"the search with {count} dense Hessians of {len(like)} parameters")
 
-    loss = functional_loss(model, loss_fn, x, y)
+    def gradients(points: Tensor) -> Tensor:
+        return gradients_at(loss, points)[0] + weight_decay * points
 
-    def objective(vector: Tensor) -> Tensor:
-        return loss(vector) + weight_decay / 2 * (vector**2).sum()
+    def hessians(points: Tensor) -> Tensor:
+        found = _hessians(loss, points)
+        found.diagonal(dim1=1, dim2=2).add_(weight_decay)
+        return (found + found.mT) / 2
 
-    gradients, hessians = vmap(grad(objective)), vmap(jacrev(grad(objective)))
     parts: list[tuple[Tensor, ...]] = []
     for chunk in starts.split(chunk_size):
         points, steps = _levenberg_marquardt(chunk, gradients, hessians, tolerance, max_steps)
         norms = torch.linalg.vector_norm(gradients(points), dim=1)
         hessian = hessians(points)
-        eigenvalues = torch.linalg.eigvalsh((hessian + hessian.mT) / 2)
+        eigenvalues = torch.linalg.eigvalsh(hessian)
         index = (eigenvalues < -zero_threshold(eigenvalues)[:, None]).sum(dim=1)
-        losses = vmap(loss)(points)
+        losses = gradients_at(loss, points)[1]
         parts.append((points, losses, norms, index, eigenvalues, norms <= tolerance, steps))
     found = [torch.cat(tensors).detach() for tensors in zip(*parts, strict=True)]
     return FoundPoint(*found) if start.ndim == 2 else FoundPoint(*(tensor[0] for tensor in found))
+
+
+def _hessians(loss: FunctionalLoss, points: Tensor) -> Tensor:
+    """Return the Hessians (S, P, P) at ``points`` (S, P).
+
+    Chains are differentiated at all points together. torch's nested vmap, which that takes, is wrong for some
+    modules where both batch sizes coincide (for PReLU, say): others are differentiated point by point.
+    """
+    with differentiable():
+        if loss.model.is_chain:
+            together: Tensor = vmap(jacrev(grad(loss.swapped)))(points).detach()
+            return together
+        return torch.stack([_hessian(loss, point) for point in points])
+
+
+def _hessian(loss: FunctionalLoss, point: Tensor) -> Tensor:
+    loss.model.move(point)
+    parameters = loss.model.parameters
+    gradient = flat_gradient(loss.value(), parameters, create_graph=True)
+    unit_vectors = torch.eye(len(point), dtype=point.dtype, device=point.device)
+    return BackwardProducts(gradient, parameters, is_trusted=False)(unit_vectors)
 
 
 def _levenberg_marquardt(
@@ -119,7 +145,7 @@ def _levenberg_marquardt(
     points = points.clone()
     gradient = gradients(points)
     hessian = hessians(points)
-    values, vectors = torch.linalg.eigh((hessian + hessian.mT) / 2)
+    values, vectors = torch.linalg.eigh(hessian)
     # Relative to the largest squared eigenvalue: mu carries the units of H^2.
     damping = torch.full_like(points[:, 0], 1e-3)
     steps = torch.zeros(len(points), dtype=torch.long, device=points.device)
@@ -148,5 +174,5 @@ def _levenberg_marquardt(
             continue
         points[accepted], gradient[accepted] = trial[better], trial_gradient[better]
         hessian = hessians(points[accepted])
-        values[accepted], vectors[accepted] = torch.linalg.eigh((hessian + hessian.mT) / 2)
+        values[accepted], vectors[accepted] = torch.linalg.eigh(hessian)
     return points, steps

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dlexp.measures.functional import Loss, functional_loss, parameter_vector
+from dlexp.measures.functional import FunctionalLoss, Loss, parameter_vector
 from dlexp.measures.hessian.operators import dense_matrix, hessian_operator
 from dlexp.measures.hessian.spectrum import Inertia, inertia
 
@@ -53,6 +53,11 @@ def classify_critical_point(
 
     Raises ``ValueError`` for a negative tolerance or weight decay, ``MemoryError`` with the estimate if the
     dense Hessian would not fit.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> model, x, y = nn.Linear(1, 1), torch.ones(4, 1), torch.zeros(4, 1)
+    >>> classify_critical_point(model, mean_squared_error, x, model(x).detach()).kind  # w + b alone is seen
+    'degenerate'
     """
     for name, value in (("gradient_tolerance", gradient_tolerance), ("weight_decay", weight_decay)):
         if not value >= 0:
@@ -70,7 +75,11 @@ def classify_critical_point(
 
 
 def kind_of(counts: Inertia) -> Kind:
-    """Return the kind of a critical point whose Hessian has these signs."""
+    """Return the kind of a critical point whose Hessian has these signs.
+
+    >>> kind_of(Inertia(negative=1, zero=0, positive=2))
+    'strict saddle'
+    """
     if counts.negative == 0:
         return "minimum" if counts.zero == 0 else "degenerate"
     return "maximum" if counts.zero == counts.positive == 0 else "strict saddle"
@@ -79,12 +88,8 @@ def kind_of(counts: Inertia) -> Kind:
 def _gradient(model: nn.Module, loss_fn: Loss, x: Tensor, y: Tensor, batch_size: int | None) -> Tensor:
     vector = parameter_vector(model)
     total = torch.zeros_like(vector)
-    size = batch_size or len(x)
-    with torch.inference_mode(False), torch.enable_grad():
-        for start in range(0, len(x), size):
-            rows = slice(start, start + size)
-            leaf = vector.clone().requires_grad_()
-            loss = functional_loss(model, loss_fn, x[rows], y[rows])(leaf)
-            (gradient,) = torch.autograd.grad(loss, leaf)
-            total += len(x[rows]) / len(x) * gradient
+    rows = batch_size or len(x)
+    for x_part, y_part in zip(x.split(rows), y.split(rows), strict=True):
+        gradient, _ = FunctionalLoss(model, loss_fn, x_part, y_part).gradient_at(vector)
+        total += len(x_part) / len(x) * gradient
     return total

@@ -5,15 +5,18 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dlexp.measures.functional import Loss, parameter_vector, require_memory
+from dlexp.measures.functional import Loss, parameter_vector
 from dlexp.measures.hessian.operators import Operator, hessian_operator, require_vectors
 from dlexp.measures.hessian.probes import random_vectors
+from dlexp.measures.memory import require_memory
 
 End = Literal["largest", "smallest", "both"]
 
-# How far a warm start is moved at random, relative to its length. Without it a start that is an eigenvector
-# already would end the search, and an eigenvalue that has overtaken it would be missed.
-_PERTURBATION = 1e-2
+# Random rows beside a warm start, and pairs beyond the wanted that must converge with them: a start that is
+# an eigenvector already would end the search, and an eigenvalue that has overtaken it would be missed.
+_GUARDS = 1
+# The loosest tolerance at which the search ends: by one of 1e-2 it ended below the top of close spectra.
+_LOOSEST = 1e-3
 
 
 class Eigenpairs(NamedTuple):
@@ -60,6 +63,10 @@ def top_eigenvalues(
 
     Raises ``ValueError`` for a k that is below 1 or beyond the number of parameters, an unknown end, and a
     start of the wrong shape.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> top_eigenvalues(nn.Linear(1, 1), mean_squared_error, torch.ones(4, 1), torch.zeros(4, 1)).eigenvalues
+    tensor([4.])
     """
     like = parameter_vector(model)
     operator = hessian_operator(model, loss_fn, x, y, batch_size=batch_size)
@@ -92,10 +99,15 @@ def lanczos_eigenvalues(
     that an eigenvalue of multiplicity up to k is found as often as it occurs; each block is orthogonalised
     twice against all before it (Parlett 1998, "twice is enough"), which rules out ghost eigenvalues. The
     projection of H on the whole basis is kept. The search ends when the residuals are at most ``tolerance``
-    (None: the square root of the machine precision) times the largest |Ritz value|, at a breakdown, where the
-    space is invariant and the residuals vanish, or after ``max_products`` products (None: 1000, or 20 for
-    each pair wanted if that is more); ``converged`` tells. ``start`` and errors as in
-    :func:`top_eigenvalues`.
+    (None: the square root of the machine precision; above 1e-3 it counts as that) times the largest |Ritz
+    value|, at a breakdown, where the space is invariant and the residuals vanish, or after ``max_products``
+    products (None: 1000, or 20 for each pair wanted if that is more); ``converged`` tells. So that no
+    eigenvalue is overlooked, a random vector goes beside a warm start, and one pair more than was asked for
+    must have converged to 1e-3. ``start`` and errors as in :func:`top_eigenvalues`.
+
+    >>> matrix = torch.diag(torch.tensor([1.0, 2.0, 5.0]))
+    >>> lanczos_eigenvalues(lambda v: v @ matrix, torch.zeros(3)).eigenvalues
+    tensor([5.])
     """
     size = len(like)
     if end not in ("largest", "smallest", "both"):
@@ -109,6 +121,7 @@ def lanczos_eigenvalues(
     limit = min(size, max(1000, 20 * wanted) if max_products is None else max(max_products, wanted))
     generator = generator or torch.Generator().manual_seed(0)
 
+    guarded = min(k + _GUARDS, size // 2 if end == "both" else size)
     block = _start_block(start, like, k, generator)
     basis = block[:0]
     projected = like.new_zeros(0, 0)
@@ -124,9 +137,12 @@ def lanczos_eigenvalues(
             values, vectors = torch.linalg.eigh(projected)
             scale = float(values.abs().max())
             chosen = _choose(len(values), k, end)
+            checked = _choose(len(values), min(guarded, len(values)), end)
             # H q leaves the space from the last block alone, so this is the residual of each Ritz pair.
-            estimates = torch.linalg.vector_norm(vectors[-len(block) :, chosen].T @ outside, dim=1)
-            if last or float(estimates.max()) <= tolerance * scale:
+            estimates = torch.linalg.vector_norm(vectors[-len(block) :, checked].T @ outside, dim=1)
+            found = torch.linalg.vector_norm(vectors[-len(block) :, chosen].T @ outside, dim=1)
+            ends = float(found.max()) <= min(tolerance, _LOOSEST) * scale
+            if last or (ends and float(estimates.max()) <= _LOOSEST * scale):
                 break
             next_check = len(basis) + max(1, len(basis) // 20)
         else:
@@ -142,14 +158,14 @@ def lanczos_eigenvalues(
 
 
 def _start_block(start: Tensor | None, like: Tensor, k: int, generator: torch.Generator) -> Tensor:
-    """Return at least k orthonormal rows: the warm start, slightly perturbed, filled up with random rows."""
-    rows = like.new_empty(0, len(like)) if start is None else require_vectors(start, like, "start")
-    rows = rows[: len(like)]
-    random = random_vectors(max(k, len(rows)), like, generator=generator) / len(like) ** 0.5
+    """Return at least k orthonormal rows: random ones, or a warm start with random rows beside it."""
+    if start is None:
+        return _orthonormal(random_vectors(k, like, generator=generator))
+    rows = require_vectors(start, like, "start")[: len(like)]
     lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
     rows = rows / lengths.clamp_min(torch.finfo(like.dtype).tiny)
-    random[: len(rows)] = rows + _PERTURBATION * random[: len(rows)]
-    return _orthonormal(random)
+    random = random_vectors(max(k - len(rows), 0) + _GUARDS, like, generator=generator) / len(like) ** 0.5
+    return _orthonormal(torch.cat([rows, random])[: len(like)])
 
 
 def _orthonormal(rows: Tensor) -> Tensor:

@@ -1,27 +1,20 @@
-"""The Hessian and the Gauss-Newton matrix as linear operators on batches of vectors."""
+"""The Hessian as a linear operator on batches of vectors."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from dlexp.measures.functional import (
-    Loss,
-    functional_loss,
-    functional_model,
-    parameter_vector,
-    require_deterministic,
-    require_memory,
-)
-from dlexp.measures.hessian.output_curvature import OutputCurvature, batched_backward
-from dlexp.measures.hessian.r_operator import Workspace, expand_chain
-
-_GENERIC_CHUNK = 16
+from dlexp.measures.functional import FunctionalLoss, Loss, flat_gradient
+from dlexp.measures.hessian.backward import BackwardProducts
+from dlexp.measures.isolation import differentiable, ordinary
+from dlexp.measures.memory import require_memory
 
 Operator = Callable[[Tensor], Tensor]
 """A symmetric matrix (P, P) as the map from vectors (B, P) to its products with each row (B, P)."""
 
-# The size of a chunk's largest temporary: small enough for a CPU's cache, large enough to fill a GPU.
+# Bytes of the rows' hidden numbers for the vectors of one chunk: small enough for a CPU's cache, large enough
+# to fill a GPU.
 _CHUNK_BYTES = {"cpu": 2**20, "cuda": 2**28}
 
 
@@ -37,40 +30,59 @@ def hessian_operator(
     """Return ``V -> V H`` with H = d^2/dtheta^2 loss_fn(model(x), y), for V (B, P), exact.
 
     What does not depend on V is computed once, here: later changes of the model do not reach the operator.
-    Chains of linear layers and elementwise activations go through Pearlmutter's R-operator (1994); any other
-    module is differentiated twice in reverse over one retained graph.
+    The module is differentiated twice in reverse over one retained graph.
 
     ``batch_size`` splits the rows of x and y to bound the memory; it requires that the loss is the mean over
-    the rows (batches are weighted by their size). ``chunk_size`` is the number of vectors at once; None
-    chooses it.
+    the rows (batches are weighted by their size), which is checked. ``chunk_size`` is the number of vectors
+    at once; None chooses it.
 
-    Raises ``ValueError`` for a module in a random or updating mode, a loss that is not a scalar, and sizes
-    below 1.
+    Raises ``ValueError`` as :class:`~dlexp.measures.functional.FunctionalLoss`, for sizes below 1, and for
+    ``batch_size`` with a loss that is no mean over rows or a module whose rows depend on each other.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> operator = hessian_operator(nn.Linear(1, 1), mean_squared_error, torch.ones(4, 1), torch.zeros(4, 1))
+    >>> operator(torch.tensor([[1.0, 0.0]]))
+    tensor([[2., 2.]])
     """
-    return _operator(model, loss_fn, x, y, batch_size, chunk_size, gauss_newton=False)
+    for name, size in (("batch_size", batch_size), ("chunk_size", chunk_size)):
+        if size is not None and size < 1:
+            raise ValueError(f"{name}={size} is too small; allowed: 1 or more, or None")
+    loss = FunctionalLoss(model, loss_fn, x, y)
+    rows = min(batch_size or len(x), len(x))
+    if rows < len(x):
+        _require_mean_over_rows(loss, rows)
+    # A Lightning hook may call from inference mode, where nothing could be differentiated.
+    with differentiable():
+        parts = [
+            (len(x_part) / len(x), _hessian(loss, x_part, y_part))
+            for x_part, y_part in zip(loss.model.x.split(rows), loss.y.split(rows), strict=True)
+        ]
+    like = loss.model.vector
+    together = chunk_size or _chunk_size(loss, rows)
 
+    def operator(vectors: Tensor) -> Tensor:
+        require_vectors(vectors, like, "the vector")
+        with torch.inference_mode(False), torch.no_grad():
+            total = torch.zeros_like(like).expand(len(vectors), -1)
+            for weight, product in parts:
+                chunks = [product(chunk) for chunk in ordinary(vectors).split(together)]
+                part = torch.cat(chunks) if chunks else total
+                total = part if len(parts) == 1 else total + weight * part
+        return total
 
-def gauss_newton_operator(
-    model: nn.Module,
-    loss_fn: Loss,
-    x: Tensor,
-    y: Tensor,
-    *,
-    batch_size: int | None = None,
-    chunk_size: int | None = None,
-) -> Operator:
-    """Return ``V -> V G`` with G = J^T (d^2 L / df^2) J, J the Jacobian of the outputs, for V (B, P).
-
-    The Hessian without the curvature of the network (Schraudolph 2002, Neural Computation 14(7)). Arguments
-    and errors as in :func:`hessian_operator`.
-    """
-    return _operator(model, loss_fn, x, y, batch_size, chunk_size, gauss_newton=True)
+    if not loss.model.is_chain:
+        _require_symmetry(operator, like, type(model).__name__)
+    return operator
 
 
 def dense_matrix(operator: Operator, size: int, like: Tensor, what: str) -> Tensor:
     """Return the operator's matrix (size, size), made exactly symmetric.
 
     Raises ``MemoryError`` with the estimate if three such matrices do not fit.
+
+    >>> dense_matrix(lambda v: 2 * v, 2, torch.zeros(2), "twice the identity")
+    tensor([[2., 0.],
+            [0., 2.]])
     """
     require_memory(3 * size**2 * like.element_size(), like.device, f"{what} of {size} parameters")
     matrix = operator(torch.eye(size, dtype=like.dtype, device=like.device))
@@ -81,6 +93,9 @@ def require_vectors(v: Tensor, like: Tensor, name: str) -> Tensor:
     """Return ``v`` (P,) or (B, P) as (B, P).
 
     Raises ``ValueError`` if its shape, type or device does not fit the parameter vector ``like`` (P,).
+
+    >>> require_vectors(torch.ones(3), torch.zeros(3), "v").shape
+    torch.Size([1, 3])
     """
     if v.ndim not in (1, 2) or v.shape[-1] != len(like):
         raise ValueError(
@@ -94,80 +109,57 @@ def require_vectors(v: Tensor, like: Tensor, name: str) -> Tensor:
     return v.detach().reshape(-1, len(like))
 
 
-def _operator(
-    model: nn.Module,
-    loss_fn: Loss,
-    x: Tensor,
-    y: Tensor,
-    batch_size: int | None,
-    chunk_size: int | None,
-    *,
-    gauss_newton: bool,
-) -> Operator:
-    require_deterministic(model)
-    for name, size in (("batch_size", batch_size), ("chunk_size", chunk_size)):
-        if size is not None and size < 1:
-            raise ValueError(f"{name}={size} is too small; allowed: 1 or more, or None")
-    rows = len(x)
-    batch_size = min(batch_size or rows, rows)
-    workspace = Workspace()
-    parts: list[tuple[float, Operator, int]] = []
-    # A Lightning hook may call from inference mode, where nothing could be differentiated.
-    with torch.inference_mode(False), torch.enable_grad():
-        for start in range(0, rows, batch_size):
-            x_part, y_part = (_ordinary(t[start : start + batch_size]) for t in (x, y))
-            product: Operator
-            chain = expand_chain(model, loss_fn, x_part, y_part, workspace)
-            if chain is not None:
-                product = chain.gauss_newton_product if gauss_newton else chain.hessian_product
-                budget = _CHUNK_BYTES.get(x.device.type, _CHUNK_BYTES["cpu"])
-                vectors = max(1, budget // (chain.widest * x.element_size()))
-            else:
-                make = _generic_gauss_newton if gauss_newton else _generic_hessian
-                product, vectors = make(model, loss_fn, x_part, y_part), _GENERIC_CHUNK
-            parts.append((len(x_part) / rows, product, chunk_size or vectors))
-    like = parameter_vector(model)
-
-    def operator(vectors: Tensor) -> Tensor:
-        require_vectors(vectors, like, "the vector")
-        with torch.inference_mode(False), torch.no_grad():
-            vectors = _ordinary(vectors).detach()
-            total: Tensor | None = None
-            for weight, product, size in parts:
-                part = torch.cat([product(chunk) for chunk in vectors.split(size)])
-                part = part if weight == 1 else weight * part
-                total = part if total is None else total + part
-        return torch.zeros_like(vectors) if total is None else total
-
-    return operator
+def _require_symmetry(operator: Operator, like: Tensor, kind: str) -> None:
+    """Refuse second derivatives that are not symmetric, which shows that one of them is wrong."""
+    angles = torch.arange(1, 2 * len(like) + 1, dtype=like.dtype, device=like.device).reshape(2, -1)
+    vectors = angles.cos()
+    images = operator(vectors)
+    one, other = float(vectors[0] @ images[1]), float(vectors[1] @ images[0])
+    size = float(torch.linalg.vector_norm(images)) * float(torch.linalg.vector_norm(vectors))
+    if not abs(one - other) <= torch.finfo(like.dtype).eps ** 0.5 * size:
+        raise ValueError(
+            f"the second derivatives of {kind} are not symmetric: an operation or a hook in its forward pass "
+            "has a wrong gradient, or none that can be differentiated"
+        )
 
 
-def _ordinary(tensor: Tensor) -> Tensor:
-    """Return a tensor that autograd may save; one made in inference mode is copied."""
-    return tensor.clone() if tensor.is_inference() else tensor
-
-
-def _generic_hessian(model: nn.Module, loss_fn: Loss, x: Tensor, y: Tensor) -> Operator:
+def _hessian(loss: FunctionalLoss, x: Tensor, y: Tensor) -> Operator:
     """Differentiate v^T grad L in reverse, over the retained graph of the gradient."""
-    vector = parameter_vector(model).requires_grad_()
-    loss = functional_loss(model, loss_fn, x, y)(vector)
-    (gradient,) = torch.autograd.grad(loss, vector, create_graph=True)
-    return lambda v: batched_backward(gradient, vector, v)
+    parameters = loss.model.parameters
+    value = loss.loss_fn(loss.model.outputs(x), y).reshape(())
+    gradient = flat_gradient(value, parameters, create_graph=True)
+    return BackwardProducts(gradient, parameters, is_trusted=loss.model.is_chain)
 
 
-def _generic_gauss_newton(model: nn.Module, loss_fn: Loss, x: Tensor, y: Tensor) -> Operator:
-    """Apply J, the loss's Hessian and J^T in turn.
+def _require_mean_over_rows(loss: FunctionalLoss, rows: int) -> None:
+    """Refuse batches for a loss that is no mean over rows, and for a module whose rows see each other.
 
-    J v is the derivative of u -> J^T u, which is linear, in reverse: two reverse passes make a forward one.
+    The loss is compared on outputs that are moved on by one row: on those of a network that interpolates its
+    targets a sum and a mean are both 0.
     """
-    vector = parameter_vector(model).requires_grad_()
-    outputs = functional_model(model)(vector, x)
-    curvature = OutputCurvature(loss_fn, outputs, y)
-    cotangent = torch.zeros_like(outputs, requires_grad=True)
-    (backward,) = torch.autograd.grad(outputs, vector, cotangent, create_graph=True)
+    whole, x, y = loss.model.probe, loss.model.x, loss.y
+    with differentiable(), torch.no_grad():
+        parts = torch.cat([loss.model.outputs(part) for part in x.split(rows)])
+        tolerance = 1e3 * torch.finfo(whole.dtype).eps
+        if not torch.allclose(parts, whole, rtol=tolerance, atol=tolerance * float(whole.abs().max())):
+            raise ValueError(
+                f"batch_size={rows} is not allowed: the outputs for one row depend on the others of its batch"
+            )
+        moved = whole.roll(1, 0)
+        value = float(loss.loss_fn(moved, y))
+        mean = sum(
+            len(f) / len(x) * float(loss.loss_fn(f, t))
+            for f, t in zip(moved.split(rows), y.split(rows), strict=True)
+        )
+    if not abs(value - mean) <= tolerance * max(abs(value), abs(mean)):
+        raise ValueError(
+            f"batch_size={rows} needs a loss that is the mean over the rows: it is {value:.6g} on all rows, "
+            f"but the mean of its values on batches is {mean:.6g}"
+        )
 
-    def product(v: Tensor) -> Tensor:
-        tangents = batched_backward(backward, cotangent, v)
-        return batched_backward(outputs, vector, curvature(tangents))
 
-    return product
+def _chunk_size(loss: FunctionalLoss, rows: int) -> int:
+    like = loss.model.parameters[0]
+    widest = max((max(p.shape) for p in loss.model.parameters if p.ndim > 0), default=1)
+    budget = _CHUNK_BYTES.get(like.device.type, _CHUNK_BYTES["cpu"])
+    return max(1, budget // (rows * widest * like.element_size()))

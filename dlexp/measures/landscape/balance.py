@@ -6,9 +6,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from dlexp.measures.linear_chain import is_linear, linear_layers, require_linear_chain
+from dlexp.measures.chain import require_chain
 
-_HOMOGENEOUS = (nn.Identity, nn.LeakyReLU, nn.ReLU)
+_HOMOGENEOUS = (type(None), nn.LeakyReLU, nn.ReLU)
 
 
 @torch.no_grad()
@@ -27,6 +27,10 @@ def balance_relu_units(model: nn.Module, *, max_sweeps: int = 1000) -> nn.Module
 
     Raises ``ValueError`` unless the model is a chain of linear layers with ReLU, leaky ReLU or identity
     activations, with finite weights; ``RuntimeError`` if ``max_sweeps`` do not suffice.
+
+    >>> balanced = balance_relu_units(nn.Sequential(nn.Linear(3, 4, bias=False), nn.ReLU(), nn.Linear(4, 1)))
+    >>> torch.allclose(balanced[0].weight.norm(dim=1), balanced[2].weight.norm(dim=0))
+    True
     """
     balanced, layers = _rescalable_copy(model)
     weights = [layer.weight.double() for layer in layers]
@@ -64,6 +68,10 @@ def rescale_first_layer(model: nn.Module, factor: float) -> nn.Module:
 
     Raises ``ValueError`` for a factor that is not positive and finite, and unless the model is a chain of at
     least two linear layers with ReLU, leaky ReLU or identity activations.
+
+    >>> model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
+    >>> torch.allclose(rescale_first_layer(model, 2.0)[0].weight, 2 * model[0].weight)
+    True
     """
     if not 0 < factor < math.inf:
         raise ValueError(f"factor={factor} must be a positive number")
@@ -80,13 +88,12 @@ def rescale_first_layer(model: nn.Module, factor: float) -> nn.Module:
 
 def _rescalable_copy(model: nn.Module) -> tuple[nn.Module, list[nn.Linear]]:
     """Return a copy of ``model`` and the copy's linear layers."""
-    for module in require_linear_chain(model, "model"):
-        if not is_linear(module) and type(module) not in _HOMOGENEOUS:
-            raise ValueError(
-                f"model holds {type(module).__name__}; only ReLU, LeakyReLU and Identity units rescale"
-            )
+    for layer in require_chain(model, "model"):
+        kind = type(layer.activation)
+        if kind not in _HOMOGENEOUS:
+            raise ValueError(f"model holds {kind.__name__}; only ReLU, LeakyReLU and Identity units rescale")
     copied = copy.deepcopy(model)
-    return copied, linear_layers(require_linear_chain(copied, "model"))
+    return copied, [layer.linear for layer in require_chain(copied, "model")]
 
 
 def _factor(weight: Tensor, bias: Tensor | None, following: Tensor) -> Tensor:

@@ -15,7 +15,10 @@ from dlexp.measures.ntk.statistics import (
     kernel_drift,
     kernel_eigenvalues,
     kernel_matrix,
+    kernel_statistics,
     lambda_max,
+    mean_kernel,
+    relative_distance,
     target_alignment,
 )
 
@@ -27,7 +30,10 @@ __all__ = [
     "kernel_drift",
     "kernel_eigenvalues",
     "kernel_matrix",
+    "kernel_statistics",
     "lambda_max",
     "linearized_predictions",
+    "mean_kernel",
+    "relative_distance",
     "target_alignment",
 ]

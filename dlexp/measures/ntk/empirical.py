@@ -8,8 +8,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from dlexp.measures.functional import require_deterministic, require_memory, trainable_parameters
-from dlexp.measures.ntk.guards import differentiable, require_inputs, unchanged_state
+from dlexp.measures.functional import FunctionalModel
+from dlexp.measures.isolation import differentiable, ordinary
+from dlexp.measures.memory import require_memory
 from dlexp.measures.ntk.jacobian import contract_jacobians, output_jacobian, split_jacobian
 from dlexp.measures.ntk.layerwise import (
     LayerFactors,
@@ -17,7 +18,6 @@ from dlexp.measures.ntk.layerwise import (
     close,
     contract_factors,
     find_linear_layers,
-    is_plain_chain,
     layer_factors,
     split_factors,
     verify_layerwise,
@@ -71,81 +71,86 @@ def empirical_ntk(
     Raises ``ValueError`` for inputs that do not fit the model, outputs of other shapes, a forward pass that
     is random, changes buffers or mixes rows, and for ``method="layerwise"`` where it does not apply;
     ``MemoryError`` with an estimate if the kernel or one row's Jacobian would not fit.
+
+    >>> empirical_ntk(nn.Linear(1, 1), torch.tensor([[1.0], [2.0]]))  # x x' + 1
+    tensor([[2., 3.],
+            [3., 5.]])
     """
     if method not in ("auto", "layerwise", "jacobian"):
         raise ValueError(f"method={method!r} is unknown; allowed: auto, layerwise, jacobian")
     if chunk_rows is not None and chunk_rows < 1:
         raise ValueError(f"chunk_rows={chunk_rows} must be at least 1")
-    require_deterministic(model)
-    require_inputs(model, x1, "x1")
     if x2 is not None:
-        require_inputs(model, x2, "x2")
-        if x2.shape[1:] != x1.shape[1:]:
-            raise ValueError(f"x2 has rows of shape {tuple(x2.shape[1:])}, but x1 {tuple(x1.shape[1:])}")
-    with differentiable(), unchanged_state(model, x1.device):
-        # Inference tensors cannot take part in autograd; their copies can.
-        x1 = x1.clone() if x1.is_inference() else x1.detach()
-        if x2 is not None:
-            x2 = x2.clone() if x2.is_inference() else x2.detach()
-        probe = x1[:_PROBE_ROWS] if x2 is None else torch.cat([x1[:_PROBE_ROWS], x2[:_PROBE_ROWS]])
-        outputs = _count_outputs(model, probe)
+        x2 = ordinary(x2)
+        if x2.shape[1:] != x1.shape[1:] or len(x2) == 0:
+            raise ValueError(f"x2 has shape {tuple(x2.shape)}; allowed: rows like x1's {tuple(x1.shape)}")
+        if (x2.dtype, x2.device) != (x1.dtype, x1.device):
+            raise ValueError(f"x2 is {x2.dtype} on {x2.device}, but x1 {x1.dtype} on {x1.device}")
+    x1 = ordinary(x1)
+    probe = x1[:_PROBE_ROWS] if x2 is None else torch.cat([x1[:_PROBE_ROWS], x2[:_PROBE_ROWS]])
+    function = FunctionalModel(model, probe)
+    with differentiable():
+        outputs = _count_outputs(function)
         if method != "jacobian":
             try:
-                return _layerwise_kernel(model, x1, x2, probe, outputs, chunk_rows)
+                return _layerwise_kernel(function, x1, x2, outputs, chunk_rows)
             except NotLayerwiseError as error:
                 if method == "layerwise":
                     raise ValueError(f"method='layerwise' does not apply: {error}") from error
-        return _jacobian_kernel(model, x1, x2, outputs, chunk_rows)
+        return _jacobian_kernel(function, x1, x2, outputs, chunk_rows)
 
 
-def _count_outputs(model: nn.Module, probe: Tensor) -> int:
+def _count_outputs(function: FunctionalModel) -> int:
     """Return K; refuse outputs that are not one vector for each row and rows that influence each other."""
+    outputs, rows = function.probe, len(function.x)
+    if outputs.ndim not in (1, 2) or len(outputs) != rows:
+        raise ValueError(
+            f"the model's outputs are {tuple(outputs.shape)} for {rows} rows; allowed: (N,) or (N, K)"
+        )
+    if function.is_chain and outputs.ndim == 2:
+        return outputs.shape[1]
     with torch.no_grad():
-        outputs = model(probe)
-        if not isinstance(outputs, Tensor) or outputs.ndim not in (1, 2) or len(outputs) != len(probe):
-            shape = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-            raise ValueError(
-                f"the model's outputs are {shape} for {len(probe)} rows; allowed: (N,) or (N, K)"
-            )
         # Half first: batch statistics of a single row fail with an error of their own.
-        for rows in (max(1, len(probe) // 2), 1):
-            if not close(model(probe[:rows]), outputs[:rows]):
+        for part in (max(1, rows // 2), 1):
+            alone = function.outputs(function.x[:part].clone())
+            if alone.numel() != outputs[:part].numel() or not close(
+                alone.reshape(part, -1), outputs[:part].reshape(part, -1)
+            ):
                 raise ValueError(
-                    f"the outputs of {type(model).__name__} for one row depend on the other rows (as with "
-                    "batch statistics), so that no kernel between two inputs exists"
+                    f"the outputs of {type(function.network).__name__} for one row depend on the other rows "
+                    "(as with batch statistics), so that no kernel between two inputs exists"
                 )
     return 1 if outputs.ndim == 1 else outputs.shape[1]
 
 
 def _layerwise_kernel(
-    model: nn.Module, x1: Tensor, x2: Tensor | None, probe: Tensor, outputs: int, chunk_rows: int | None
+    function: FunctionalModel, x1: Tensor, x2: Tensor | None, outputs: int, chunk_rows: int | None
 ) -> Tensor:
-    layers = find_linear_layers(model)
-    if not is_plain_chain(model):
-        verify_layerwise(model, layers, probe)
+    network = function.network
+    layers = find_linear_layers(network)
+    if not function.is_chain:
+        verify_layerwise(network, layers, function.x)
     # Twice, for what the graph of the forward pass keeps beside the factors.
     linear = [layer.module for layer in layers]
     row_numbers = 2 * sum(layer.in_features + (outputs + 1) * layer.out_features for layer in linear)
 
     def features(x: Tensor) -> list[LayerFactors]:
-        return layer_factors(model, layers, x)
+        return layer_factors(network, layers, x)
 
-    way = _Way(features, contract_factors, split_factors, row_numbers, probe.dtype)
+    way = _Way(features, contract_factors, split_factors, row_numbers, function.vector.dtype)
     return _assemble(way, x1, x2, outputs, chunk_rows)
 
 
 def _jacobian_kernel(
-    model: nn.Module, x1: Tensor, x2: Tensor | None, outputs: int, chunk_rows: int | None
+    function: FunctionalModel, x1: Tensor, x2: Tensor | None, outputs: int, chunk_rows: int | None
 ) -> Tensor:
-    parameters = trainable_parameters(model).values()
     # Twice, for what the vectorised reverse pass keeps beside the Jacobian.
-    row_numbers = 2 * outputs * sum(p.numel() for p in parameters)
-    dtype = next(iter(parameters)).dtype
+    row_numbers = 2 * outputs * len(function.vector)
 
-    def features(x: Tensor) -> list[Tensor]:
-        return output_jacobian(model, x)
+    def features(x: Tensor) -> Tensor:
+        return output_jacobian(function, x)
 
-    way = _Way(features, contract_jacobians, split_jacobian, row_numbers, dtype)
+    way = _Way(features, contract_jacobians, split_jacobian, row_numbers, function.vector.dtype)
     return _assemble(way, x1, x2, outputs, chunk_rows)
 
 

@@ -10,6 +10,9 @@ def kernel_matrix(kernel: Tensor) -> Tensor:
     """Return a kernel (N1, N2) as it is, (N1, N2, K, K) as the matrix (N1 K, N2 K) over (row, output) pairs.
 
     Raises ``ValueError`` for another shape.
+
+    >>> kernel_matrix(torch.ones(2, 3, 4, 4)).shape
+    torch.Size([8, 12])
     """
     if kernel.ndim == 2:
         return kernel
@@ -23,6 +26,9 @@ def kernel_drift(kernel: Tensor, initial_kernel: Tensor) -> float:
     """Return the relative change ``|K_t - K_0|_F / |K_0|_F`` (Huang & Yau 2020 bound it by O(1/width)).
 
     Raises ``ValueError`` if the shapes differ or the initial kernel is zero.
+
+    >>> kernel_drift(1.5 * torch.eye(2), torch.eye(2))
+    0.5
     """
     if kernel.shape != initial_kernel.shape:
         raise ValueError(
@@ -34,6 +40,21 @@ def kernel_drift(kernel: Tensor, initial_kernel: Tensor) -> float:
     return float((kernel.double() - initial_kernel.double()).norm() / norm)
 
 
+def relative_distance(values: Tensor, reference: Tensor) -> float:
+    """Return |values - reference| / |reference| (Frobenius): 0 where both are 0, NaN where the reference is.
+
+    >>> relative_distance(torch.tensor([3.0, 1.0]), torch.tensor([3.0, 5.0])) == 4 / 34**0.5
+    True
+    >>> relative_distance(torch.ones(2), torch.zeros(2))
+    nan
+    """
+    reference = reference.cpu().double()
+    distance, norm = float((values.cpu().double() - reference).norm()), float(reference.norm())
+    if distance == 0:
+        return 0.0
+    return distance / norm if norm else math.nan
+
+
 def target_alignment(kernel: Tensor, y: Tensor) -> float:
     """Return the alignment ``<K, y y^T>_F / (|K|_F |y y^T|_F)`` in [0, 1] (Cristianini et al. 2001, def. 1).
 
@@ -41,6 +62,10 @@ def target_alignment(kernel: Tensor, y: Tensor) -> float:
     with (N, K), all pairs of row and output.
 
     Raises ``ValueError`` if the shapes do not fit or the kernel or the targets are zero.
+
+    >>> y = torch.tensor([1.0, -1.0])
+    >>> round(target_alignment(torch.outer(y, y), y), 6)
+    1.0
     """
     matrix = _square_matrix(kernel)
     if y.ndim not in (1, 2) or (kernel.ndim == 4 and tuple(y.shape) != (len(kernel), kernel.shape[2])):
@@ -59,6 +84,9 @@ def kernel_eigenvalues(kernel: Tensor) -> Tensor:
     """Return the eigenvalues of a symmetric kernel, in ascending order: (N,), or (N K,) for K outputs.
 
     Raises ``ValueError`` for a kernel that is not square, not symmetric or not finite.
+
+    >>> kernel_eigenvalues(torch.diag(torch.tensor([1.0, 4.0])))
+    tensor([1., 4.], dtype=torch.float64)
     """
     matrix = _square_matrix(kernel)
     if not bool(matrix.isfinite().all()):
@@ -73,7 +101,11 @@ def kernel_eigenvalues(kernel: Tensor) -> Tensor:
 
 
 def lambda_max(kernel: Tensor) -> float:
-    """Return the largest eigenvalue; raises as :func:`kernel_eigenvalues`."""
+    """Return the largest eigenvalue; raises as :func:`kernel_eigenvalues`.
+
+    >>> lambda_max(torch.diag(torch.tensor([1.0, 4.0])))
+    4.0
+    """
     return float(kernel_eigenvalues(kernel)[-1])
 
 
@@ -82,12 +114,43 @@ def condition_number(kernel: Tensor) -> float:
 
     That is where ``lambda_min <= eps * lambda_max`` with the eps of the kernel's own type, as its entries are
     no more exact. Raises as :func:`kernel_eigenvalues`.
+
+    >>> condition_number(torch.diag(torch.tensor([1.0, 4.0])))
+    4.0
     """
     values = kernel_eigenvalues(kernel)
     smallest, largest = float(values[0]), float(values[-1])
     if smallest <= torch.finfo(kernel.dtype).eps * largest:
         return math.inf
     return largest / smallest
+
+
+def kernel_statistics(kernel: Tensor, initial_kernel: Tensor, targets: Tensor) -> dict[str, float]:
+    """Return ``drift``, ``alignment``, ``lambda_max`` and ``condition``; NaN where one is not defined.
+
+    Shapes: both kernels (N, N) or (N, N, K, K), targets (N, K).
+
+    >>> kernel = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+    >>> kernel_statistics(kernel, torch.zeros(2, 2), torch.tensor([[1.0], [0.0]]))["condition"]
+    2.0
+    """
+    is_finite = bool(kernel.isfinite().all())
+    has_alignment = is_finite and bool(kernel.any()) and bool(targets.any())
+    return {
+        "drift": kernel_drift(kernel, initial_kernel) if bool(initial_kernel.any()) else math.nan,
+        "alignment": target_alignment(kernel, targets) if has_alignment else math.nan,
+        "lambda_max": lambda_max(kernel) if is_finite else math.nan,
+        "condition": condition_number(kernel) if is_finite else math.nan,
+    }
+
+
+def mean_kernel(kernel: Tensor) -> Tensor:
+    """Return a kernel (N1, N2) as it is, of (N1, N2, K, K) the mean over the outputs' own kernels.
+
+    >>> mean_kernel(torch.eye(2).expand(3, 3, 2, 2)).shape
+    torch.Size([3, 3])
+    """
+    return kernel if kernel.ndim == 2 else kernel.diagonal(dim1=2, dim2=3).mean(dim=-1)
 
 
 def _square_matrix(kernel: Tensor) -> Tensor:

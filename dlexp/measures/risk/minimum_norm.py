@@ -5,14 +5,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import jacrev
 
-from dlexp.measures.functional import (
-    functional_model,
-    parameter_vector,
-    require_deterministic,
-    require_memory,
-)
+from dlexp.measures.functional import FunctionalModel
+from dlexp.measures.hessian.backward import BackwardProducts
+from dlexp.measures.isolation import differentiable, ordinary
+from dlexp.measures.memory import require_memory
 
 
 class LinearSystem(NamedTuple):
@@ -39,6 +36,9 @@ def minimum_norm_solution(design: Tensor, targets: Tensor, *, rtol: float | None
     Gradient descent from 0 converges to it. Singular values below ``rtol`` times the largest count as 0
     (default max(N, P) eps). Shapes: ``design`` (N, P), ``targets`` (N,) or (N, K) -> (P,) or (P, K). Raises
     ``ValueError`` for other shapes and numbers that are not finite.
+
+    >>> minimum_norm_solution(torch.tensor([[1.0, 1.0]]), torch.tensor([2.0])).round(decimals=4)
+    tensor([1., 1.])
     """
     _check_system(design, targets)
     if design.device.type == "cpu":  # LAPACK's gelsd: by singular values too, without forming the vectors
@@ -54,6 +54,9 @@ def ridge_solution(design: Tensor, targets: Tensor, ridge: float) -> Tensor:
 
     With ``ridge`` 0 that is the minimum-norm solution. Shapes and errors as :func:`minimum_norm_solution`;
     also ``ValueError`` for a negative ``ridge``.
+
+    >>> ridge_solution(torch.eye(2), torch.tensor([1.0, 2.0]), 0.5)
+    tensor([0.5000, 1.0000])
     """
     _check_system(design, targets)
     if not 0 <= ridge < math.inf:
@@ -67,6 +70,9 @@ def null_space_part(design: Tensor, weights: Tensor, *, rtol: float | None = Non
     """Return ``(I - pinv(X) X) w``, the part of the weights that no row of the design sees.
 
     Shapes: ``design`` (N, P), ``weights`` (P,) or (P, K) -> the same. Raises ``ValueError`` for other shapes.
+
+    >>> null_space_part(torch.tensor([[1.0, 0.0]]), torch.tensor([3.0, 4.0]))
+    tensor([0., 4.])
     """
     _check_weights("weights", design, weights)
     return _unseen(_compact_svd(design, rtol), weights)
@@ -77,6 +83,10 @@ def gradient_descent_limit(design: Tensor, targets: Tensor, initial_weights: Ten
 
     The steps lie in the row space of X, so the null-space part of w0 stays as it was. Shapes: as
     :func:`minimum_norm_solution`, ``initial_weights`` (P,) or (P, K) like the solution.
+
+    >>> design, targets = torch.tensor([[1.0, 0.0]]), torch.tensor([2.0])
+    >>> gradient_descent_limit(design, targets, torch.tensor([3.0, 4.0]))
+    tensor([2., 4.])
     """
     solution = minimum_norm_solution(design, targets)
     _check_weights("initial_weights", design, initial_weights)
@@ -91,6 +101,10 @@ def minimum_norm_distance(
     ``initial_weights`` w0 default to 0, where the two are the same. A ratio to a solution of norm 0 is NaN or
     infinite. Shapes: ``design`` (N, P), ``targets`` (N,) or (N, K), weights (P,) or (P, K). Raises
     ``ValueError`` for other shapes and numbers that are not finite.
+
+    >>> design, targets = torch.tensor([[1.0, 0.0]]), torch.tensor([2.0])
+    >>> minimum_norm_distance(design, targets, torch.tensor([2.0, 1.0])).null_space_norm
+    1.0
     """
     _check_system(design, targets)
     svd = _compact_svd(design, None)
@@ -123,31 +137,40 @@ def linear_system(model: nn.Module, x: Tensor, y: Tensor) -> LinearSystem:
 
     Shapes: outputs and ``y`` (N, K). Raises ``ValueError`` for a model that is not linear in its parameters
     or is random in training mode, and for other shapes; ``MemoryError`` if the Jacobian would not fit.
+
+    >>> linear_system(nn.Linear(2, 1, bias=False), torch.eye(2), torch.ones(2, 1)).design
+    tensor([[1., 0.],
+            [0., 1.]])
     """
-    require_deterministic(model)
-    outputs = functional_model(model)
-    weights = parameter_vector(model)
-    zero = torch.zeros_like(weights)
-    with torch.no_grad():
-        offset = outputs(zero, x)
-        if offset.shape != y.shape:
-            raise ValueError(f"y has the shape {tuple(y.shape)}; allowed: the outputs' {tuple(offset.shape)}")
-        require_memory(
-            2 * offset.numel() * weights.numel() * weights.element_size(), x.device, "the outputs' Jacobian"
+    function = FunctionalModel(model, x)
+    weights = function.vector
+    if function.probe.shape != y.shape:
+        raise ValueError(
+            f"y has the shape {tuple(y.shape)}; allowed: the outputs' {tuple(function.probe.shape)}"
         )
-        jacobian: Tensor = jacrev(outputs)(zero, x)
+    size = function.probe.numel()
+    require_memory(2 * size * weights.numel() * weights.element_size(), x.device, "the outputs' Jacobian")
+    with differentiable():
+        function.move(torch.zeros_like(weights))
+        outputs = function.outputs()
+        products = BackwardProducts(outputs, function.parameters, is_trusted=function.is_chain)
+        unit_vectors = torch.eye(size, dtype=outputs.dtype, device=outputs.device)
+        jacobian = products(unit_vectors.reshape(size, *outputs.shape))
+        offset = outputs.detach()
+    with differentiable(), torch.no_grad():
         # A fixed direction without structure: no shared zeros, signs or sizes that could hide a nonlinearity.
         probe = torch.cos(torch.arange(1, len(weights) + 1, dtype=weights.dtype, device=weights.device))
         for point in (probe, -probe):
-            predicted = offset + jacobian @ point
-            error = (outputs(point, x) - predicted).abs().max()
-            size = torch.maximum(predicted.abs().max(), offset.abs().max()) + jacobian.abs().max()
-            if not error <= 1e4 * torch.finfo(weights.dtype).eps * size:
+            predicted = offset + (jacobian @ point).reshape(offset.shape)
+            function.move(point)
+            error = (function.outputs() - predicted).abs().max()
+            scale = torch.maximum(predicted.abs().max(), offset.abs().max()) + jacobian.abs().max()
+            if not error <= 1e4 * torch.finfo(weights.dtype).eps * scale:
                 raise ValueError(
                     f"{type(model).__name__} is not linear in its trainable parameters, so it has no "
                     "minimum-norm solution; allowed: a linear or random-feature model"
                 )
-    return LinearSystem(jacobian.reshape(offset.numel(), -1), (y - offset).reshape(-1))
+    return LinearSystem(jacobian, (ordinary(y) - offset).reshape(-1))
 
 
 class _Svd(NamedTuple):

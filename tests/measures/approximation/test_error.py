@@ -55,9 +55,7 @@ def test_the_model_is_left_alone():
 
 def test_bad_input_is_refused():
     x = torch.ones(3, 1, dtype=torch.float64)
-    with pytest.raises(ValueError, match="x has the shape"):
-        approximation_error(Constant(), torch.sin, x[:, 0])
-    with pytest.raises(ValueError, match="x has the shape"):
+    with pytest.raises(ValueError, match="x has shape"):
         approximation_error(Constant(), torch.sin, x[:0])
     with pytest.raises(ValueError, match="chunk_size=0"):
         approximation_error(Constant(), torch.sin, x, chunk_size=0)

@@ -1,5 +1,6 @@
-import copy
+import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -10,13 +11,10 @@ from dlexp.measures.connectivity import (
     barrier,
     end_points,
     fit_bezier,
-    fit_polygonal_chain,
     path_losses,
 )
 from dlexp.measures.functional import mean_squared_error
 from dlexp.models.mlp import MLP
-
-FITS = [fit_bezier, fit_polygonal_chain]
 
 
 class Plane(nn.Module):
@@ -52,17 +50,6 @@ def test_quadratic_bezier_reaches_the_best_control_point_on_a_ring() -> None:
     assert torch.equal(curve.knots[[0, 2]], RING_ENDS)
 
 
-def test_polygonal_chain_reaches_the_best_bend_on_a_ring() -> None:
-    chain = fit_polygonal_chain(
-        Plane(), mean_squared_error, ONE, ONE, RING_ENDS, generator=generator(), steps=700, learning_rate=0.04
-    )
-    s = (torch.arange(2000, dtype=torch.float64) + 0.5) / 2000
-    c = torch.linspace(0.5, 1.5, 2001, dtype=torch.float64)[:, None]
-    objective = (((1 - s + s * c) ** 2 + (s * c) ** 2 - 1) ** 2).mean(dim=1)
-    best = float(c[objective.argmin()])
-    torch.testing.assert_close(chain.knots[1], torch.full((2,), best, dtype=torch.float64), atol=0.02, rtol=0)
-
-
 def trained(seed: int, x: Tensor, y: Tensor) -> MLP:
     model = MLP(input_dim=2, width=16, depth=1, generator=generator(seed)).double()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
@@ -80,50 +67,45 @@ def test_trained_networks_are_joined_below_the_straight_line() -> None:
     ends = end_points(a, b)
     straight = barrier(path_losses(a, mean_squared_error, x, y, ends))
     assert float(straight) > 0.1
-    for fit in FITS:
-        curve = fit(
-            a,
-            mean_squared_error,
-            x,
-            y,
-            ends,
-            generator=generator(),
-            steps=500,
-            learning_rate=0.02,
-            batch_size=50,
-        )
-        losses = path_losses(a, mean_squared_error, x, y, curve, points=41)
-        assert float(barrier(losses)) < 0.15 * float(straight)
-        torch.testing.assert_close(losses[[0, -1]], path_losses(a, mean_squared_error, x, y, ends, points=2))
+    curve = fit_bezier(
+        a, mean_squared_error, x, y, ends, generator=generator(), steps=500, learning_rate=0.02, batch_size=50
+    )
+    losses = path_losses(a, mean_squared_error, x, y, curve, points=41)
+    assert float(barrier(losses)) < 0.15 * float(straight)
+    torch.testing.assert_close(losses[[0, -1]], path_losses(a, mean_squared_error, x, y, ends, points=2))
 
 
-@pytest.mark.parametrize("fit", FITS)
-def test_model_and_global_generator_stay_and_the_fit_repeats(fit: Callable[..., object]) -> None:
+@pytest.mark.parametrize("context", [contextlib.nullcontext, torch.no_grad, torch.inference_mode])
+def test_the_fit_repeats_whatever_the_caller_s_mode(context: Callable[[], Any]) -> None:
     x = torch.randn(20, 2, generator=generator(7), dtype=torch.float64)
-    y = x[:, :1]
     a, b = (MLP(input_dim=2, width=4, depth=1, generator=generator(s)).double() for s in (0, 1))
-    before, state = copy.deepcopy(a.state_dict()), torch.get_rng_state()
-    ends = end_points(a, b)
-    curves = [
-        fit(
-            a,
-            mean_squared_error,
-            x,
-            y,
-            ends,
-            generator=generator(3),
-            steps=20,
-            batch_size=7,
-            control_points=2,
+    settings = {"steps": 20, "batch_size": 7, "control_points": 2}
+    expected = fit_bezier(
+        a, mean_squared_error, x, x[:, :1], end_points(a, b), generator=generator(3), **settings
+    )
+    with context():
+        ends = end_points(a, b)
+        curve = fit_bezier(
+            a, mean_squared_error, 1 * x, 1 * x[:, :1], ends, generator=generator(3), **settings
         )
-        for _ in range(2)
-    ]
-    assert torch.equal(curves[0].knots, curves[1].knots)  # type: ignore[attr-defined]
-    assert curves[0].knots.shape == (4, ends.shape[1])  # type: ignore[attr-defined]
-    assert not curves[0].knots.requires_grad  # type: ignore[attr-defined]
-    assert torch.equal(torch.get_rng_state(), state)
-    assert all(torch.equal(value, before[key]) for key, value in a.state_dict().items())
-    assert all(p.grad is None for p in a.parameters())
+    assert torch.equal(curve.knots, expected.knots)
+    assert curve.knots.shape == (4, ends.shape[1])
+    assert not curve.knots.requires_grad
+
+
+def test_every_row_is_seen_once_an_epoch() -> None:
+    x = torch.arange(5.0, dtype=torch.float64)[:, None]
+    seen: list[list[float]] = []
+
+    def loss_fn(outputs: Tensor, targets: Tensor) -> Tensor:
+        seen.append(targets.flatten().tolist())
+        return mean_squared_error(outputs, targets)
+
+    fit_bezier(Plane(), loss_fn, x, x, RING_ENDS, generator=generator(), steps=6, batch_size=2)
+    batches = [rows for rows in seen if len(rows) < 5]  # without the look at all rows beforehand
+    assert [len(rows) for rows in batches] == [2, 2, 1, 2, 2, 1]
+    for epoch in (batches[:3], batches[3:]):
+        assert sorted(row for rows in epoch for row in rows) == [0, 1, 2, 3, 4]
 
 
 def test_a_step_follows_the_gradient_of_the_trained_parameters() -> None:
@@ -151,20 +133,19 @@ def test_a_step_follows_the_gradient_of_the_trained_parameters() -> None:
 
 def test_starts_as_the_straight_line() -> None:
     ends = torch.tensor([[0.0, 0.0], [3.0, 6.0]], dtype=torch.float64)
-    for fit in FITS:
-        curve = fit(
-            Plane(),
-            mean_squared_error,
-            ONE,
-            ONE,
-            ends,
-            generator=generator(),
-            steps=1,
-            learning_rate=1e-12,
-            control_points=2,
-        )
-        expected = torch.tensor([[0, 0], [1, 2], [2, 4], [3, 6]], dtype=torch.float64)
-        torch.testing.assert_close(curve.knots, expected)
+    curve = fit_bezier(
+        Plane(),
+        mean_squared_error,
+        ONE,
+        ONE,
+        ends,
+        generator=generator(),
+        steps=1,
+        learning_rate=1e-12,
+        control_points=2,
+    )
+    expected = torch.tensor([[0, 0], [1, 2], [2, 4], [3, 6]], dtype=torch.float64)
+    torch.testing.assert_close(curve.knots, expected)
 
 
 def test_refusals() -> None:

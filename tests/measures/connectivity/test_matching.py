@@ -148,11 +148,11 @@ def test_refusals() -> None:
     with pytest.raises(ValueError, match="same layers, sizes, scales and activations"):
         match_permutation(a, network(1, activation="tanh"))
     softmax = nn.Sequential(nn.Linear(5, 4), nn.Softmax(dim=-1), nn.Linear(4, 1))
-    with pytest.raises(ValueError, match=r"model_a \(Sequential\) must be a chain"):
+    with pytest.raises(ValueError, match="model_a must be a chain"):
         match_permutation(softmax, softmax)
     layer = nn.Linear(4, 4)
     tied = nn.Sequential(layer, Erf(), layer)
-    with pytest.raises(ValueError, match="uses a layer twice"):
+    with pytest.raises(ValueError, match="module '2' is module '0' again"):
         match_permutation(tied, tied)
     with torch.no_grad():
         a.readout.weight[0, 0] = torch.inf

@@ -115,6 +115,26 @@ def test_two_nn_of_a_line_and_of_too_few_points():
     assert two_nn_dimension(x, discard=0) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("scale", [1e-170, 1.0, 1e150])
+def test_two_nn_does_not_depend_on_the_scale(scale):
+    x = randn(300, 4)
+    assert two_nn_dimension(scale * x) == pytest.approx(two_nn_dimension(x), rel=1e-10)
+
+
+def test_points_closer_than_their_precision_are_one():
+    x = randn(300, 3).float()
+    repeated = torch.cat([x, x * (1 + 1e-7)])
+    assert two_nn_dimension(repeated) == pytest.approx(two_nn_dimension(x), rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_regular_grid_has_no_estimate(dtype, caplog):
+    line = torch.linspace(0, 1, 20, dtype=dtype)
+    for grid in (line[:, None], torch.cartesian_prod(line, line)):
+        assert math.isnan(two_nn_dimension(grid))
+    assert "have two neighbours at one distance" in caplog.text
+
+
 @pytest.mark.parametrize("measure", [principal_component_dimension, participation_ratio, two_nn_dimension])
 def test_bad_features_are_refused(measure):
     with pytest.raises(ValueError, match="features has the shape"):

@@ -116,5 +116,5 @@ def test_what_has_no_single_matrix_is_refused():
         layer_features(nn.Dropout(0.5), x)
     with pytest.raises(ValueError, match="chunk_size=0"):
         layer_features(network(), x, chunk_size=0)
-    with pytest.raises(ValueError, match="x has the shape"):
+    with pytest.raises(ValueError, match="x has shape"):
         layer_features(network(), x[:0])

@@ -85,18 +85,43 @@ def test_operators_without_structure():
     assert identity.converged
 
 
-def test_a_warm_start_saves_products_and_hides_nothing(random_symmetric):
-    exact = torch.cat([torch.linspace(-1, 1, 298, dtype=DOUBLE), torch.tensor([1.2, 1.3], dtype=DOUBLE)])
-    matrix = random_symmetric(exact)
-    cold = lanczos_eigenvalues(operator_of(matrix), exact)
-    warm = lanczos_eigenvalues(operator_of(matrix), exact, start=cold.eigenvectors)
+_BULK = torch.linspace(0, 1, 150, dtype=DOUBLE)
+TIGHT = {
+    "linear": _BULK,
+    "square root": _BULK.sqrt(),
+    "power law": 1 / torch.arange(1, 151, dtype=DOUBLE).flip(0),
+    "two outliers": torch.cat([0.5 * _BULK[2:], torch.tensor([0.97, 1.0], dtype=DOUBLE)]),
+    "three outliers": torch.cat([0.2 * _BULK[3:], torch.tensor([0.9, 0.95, 1.0], dtype=DOUBLE)]),
+    "cluster": torch.cat([0.2 * _BULK[20:], torch.linspace(0.9, 1.0, 20, dtype=DOUBLE)]),
+}
+
+
+@pytest.mark.parametrize("exact", TIGHT.values(), ids=TIGHT.keys())
+@pytest.mark.parametrize("start", [None, -1, -2, -3])
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-5])
+def test_what_is_said_to_have_converged_is_the_top_eigenvalue(random_symmetric, exact, start, tolerance):
+    for seed in range(3):
+        matrix = random_symmetric(exact, seed)
+        # Eigenvectors that were the top ones some training steps ago, and have been overtaken since.
+        row = None if start is None else torch.linalg.eigh(matrix).eigenvectors[:, start]
+        pairs = lanczos_eigenvalues(
+            operator_of(matrix),
+            exact,
+            start=row,
+            tolerance=tolerance,
+            generator=torch.Generator().manual_seed(seed),
+        )
+        assert pairs.converged
+        assert float(exact.max() - pairs.eigenvalues[0]) <= min(tolerance, 1e-3)
+
+
+def test_a_warm_start_saves_products():
+    exact = 1 / torch.arange(1, 301, dtype=DOUBLE).flip(0)
+    operator = operator_of(exact.diag())
+    cold = lanczos_eigenvalues(operator, exact, tolerance=1e-10)
+    warm = lanczos_eigenvalues(operator, exact, start=cold.eigenvectors, tolerance=1e-10)
     assert warm.converged
-    assert warm.eigenvalues[0] == pytest.approx(1.3, rel=1e-10)
-    assert warm.products < 0.8 * cold.products
-    # The eigenvector that used to be the top one: what Lanczos would return if it started exactly there.
-    second = torch.linalg.eigh(matrix).eigenvectors[:, -2]
-    overtaken = lanczos_eigenvalues(operator_of(matrix), exact, start=second)
-    assert overtaken.eigenvalues[0] == pytest.approx(1.3, rel=1e-10)
+    assert warm.products <= cold.products
 
 
 @settings(max_examples=40, deadline=None)

@@ -9,7 +9,7 @@ from scipy.integrate import solve_ivp
 from torch import Tensor
 from torch.func import jacrev
 
-from dlexp.measures.functional import functional_model, mean_squared_error, parameter_vector
+from dlexp.measures.functional import FunctionalModel, mean_squared_error, parameter_vector
 from dlexp.measures.ntk import empirical_ntk, linearized_predictions
 from dlexp.models.mlp import MLP
 
@@ -36,7 +36,7 @@ def setting(outputs: int) -> tuple[MLP, Tensor, Tensor, Tensor]:
 @pytest.mark.parametrize("loss", LOSSES)
 def test_equals_gradient_descent_on_the_linearised_model(loss: str, outputs: int) -> None:
     model, t, x, y = setting(outputs)
-    start, f = parameter_vector(model), functional_model(model)
+    start, f = parameter_vector(model), FunctionalModel(model, t).outputs_at
 
     jacobians = {points: jacrev(f)(start, points) for points in (t, x)}
 

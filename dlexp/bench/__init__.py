@@ -1,1 +1,0 @@
-"""The benchmark: dlexp beside other ways of doing the same, in turn in one run (``scripts/bench.py``)."""

@@ -1,1 +1,0 @@
-"""What the measuring callbacks draw: pure functions from numbers to matplotlib figures."""

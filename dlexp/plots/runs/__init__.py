@@ -1,0 +1,1 @@
+"""Figures of one run, from the arrays that its callbacks measured."""

@@ -1,0 +1,132 @@
+"""What users bring: callbacks and networks that dlexp has not seen, for the laws to train."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dlexp.callbacks.base import MeasureCallback
+from dlexp.models.layers import ScaledLinear
+
+
+class Raising(MeasureCallback):
+    """Raises after ``step`` steps in networks whose learning rate is below ``below``."""
+
+    name = "raising"
+
+    def __init__(self, *, step: int, below: float, **schedule: Any) -> None:
+        super().__init__(**schedule)
+        self.step, self.below = step, below
+
+    def measure(self, module: Any) -> Mapping[str, float]:
+        """Return a number of the network, or raise."""
+        if module.step == self.step and module.optimizer_settings.lr < self.below:
+            raise RuntimeError(f"not at step {self.step}")
+        return {"raising/largest": max(float(p.detach().abs().max()) for p in module.network.parameters())}
+
+
+class DoubledTanh(nn.Tanh):
+    """Not what it derives from."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return 2 tanh(x)."""
+        return 2 * super().forward(x)
+
+
+class Symmetric(nn.Module):
+    """A parametrisation: what is trained is not what acts."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Return the weight, its columns centred."""
+        return weight - weight.mean(dim=1, keepdim=True)
+
+
+def _chain(
+    between: nn.Module, *, generator: torch.Generator, input_dim: int, output_dim: int, width: int = 6
+) -> nn.Sequential:
+    """Return two of dlexp's linear layers with something between them, drawn from ``generator``."""
+    network = nn.Sequential(ScaledLinear(input_dim, width), between, ScaledLinear(width, output_dim))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim == 2:
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) / 2)
+    return network
+
+
+def softmax(*, bias: bool, **shape: Any) -> nn.Module:
+    """Return a network whose hidden units sum to 1."""
+    return _chain(nn.Softmax(dim=-1), **shape)
+
+
+def layer_norm(*, bias: bool, width: int, **shape: Any) -> nn.Module:
+    """Return a network whose hidden units are normalised."""
+    return _chain(nn.LayerNorm(width, elementwise_affine=False), width=width, **shape)
+
+
+def prelu(*, bias: bool, **shape: Any) -> nn.Module:
+    """Return a network whose activation is trained too."""
+    return _chain(nn.PReLU(), **shape)
+
+
+def subclass(*, bias: bool, **shape: Any) -> nn.Module:
+    """Return a network whose activation derives from one that is listed."""
+    return _chain(DoubledTanh(), **shape)
+
+
+def hooked(*, bias: bool, **shape: Any) -> nn.Module:
+    """Return a network with a hook that changes what a layer returns."""
+    network = _chain(nn.Tanh(), **shape)
+    network[0].register_forward_hook(lambda module, arguments, output: 3 * output)
+    return network
+
+
+def parametrized(*, bias: bool, **shape: Any) -> nn.Module:
+    """Return a network with a weight that is a function of what is trained."""
+    network = _chain(nn.Tanh(), **shape)
+    nn.utils.parametrize.register_parametrization(network[0], "weight", Symmetric())
+    return network
+
+
+def frozen(*, bias: bool, **shape: Any) -> nn.Module:
+    """Return a network with a layer that is not trained."""
+    network = _chain(nn.Tanh(), **shape)
+    network[0].requires_grad_(False)
+    return network
+
+
+def shared(*, bias: bool, width: int, **shape: Any) -> nn.Module:
+    """Return a network that uses one layer twice."""
+    network = _chain(nn.Tanh(), width=width, **shape)
+    square = ScaledLinear(width, width)
+    with torch.no_grad():
+        square.weight.copy_(torch.eye(width) / 2)
+    return nn.Sequential(network[0], nn.Tanh(), square, nn.Tanh(), square, nn.Tanh(), network[2])
+
+
+def dropout(*, bias: bool, **shape: Any) -> nn.Module:
+    """Return a network that draws from the global generator while it trains."""
+    return _chain(nn.Dropout(0.3), **shape)
+
+
+def heedless(*, input_dim: int, output_dim: int, **_: Any) -> nn.Module:
+    """Return a network that is drawn from the global generator, whatever it is given."""
+    return nn.Sequential(nn.Linear(input_dim, 6), nn.Tanh(), nn.Linear(6, output_dim))
+
+
+class Functional(nn.Module):
+    """A network that draws from the global generator by a function, unseen by any look at its modules."""
+
+    def __init__(self, *, bias: bool, **shape: Any) -> None:
+        super().__init__()
+        self.chain = _chain(nn.Tanh(), **shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs, some of them dropped while it trains."""
+        return F.dropout(self.chain(x), 0.2, self.training)
+
+
+def fourth_power(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return a loss of each row that dlexp does not have."""
+    return (outputs - targets).pow(4).mean(dim=-1)

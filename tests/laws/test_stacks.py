@@ -1,0 +1,28 @@
+"""A job trained in a stack equals the job trained alone: every record, outcome, weight and moment."""
+
+import pytest
+
+from tests.laws.comparison import assert_equal
+from tests.laws.runs import train_alone, train_together, why_alone
+from tests.laws.strata import Draw, draw, draws
+
+
+def check(drawn: Draw) -> None:
+    configs = drawn.configs
+    assert [why_alone(config) for config in configs] == [None] * len(configs)
+    together = train_together(configs)
+    assert [one.is_stacked for one in together] == [True] * len(configs)
+    for index, (config, one) in enumerate(zip(configs, together, strict=True)):
+        alone = train_alone(config)
+        assert_equal(one, alone, lambda seed, c=config: train_alone(c, nudge=seed), f"{drawn}\njob {index}")
+
+
+@pytest.mark.parametrize(("stratum", "number"), draws([0]))
+def test_a_stack_equals_its_members_alone(stratum, number):
+    check(draw(stratum, number))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("stratum", "number"), draws(range(1, 10)))
+def test_more_stacks_equal_their_members_alone(stratum, number):
+    check(draw(stratum, number))

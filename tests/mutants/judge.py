@@ -1,0 +1,92 @@
+"""Says by its exit code whether the tests notice the fault that is planted in this tree: 1 if one fails.
+
+The tests of the mutated file come first, then the laws that concern it and its folder's tests, until one
+fails or 40 s of processor time are used: what takes longer to be found counts as not noticed. cosmic-ray runs
+this for each fault; ``python tests/mutants/judge.py dlexp/train/loop.py`` runs it for a file of sound code.
+"""
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+LIMIT_S = 40  # of processor time: a busy machine changes no verdict
+PATIENCE_S = 150  # for one that waits for ever
+NOTICED = (1, 2, 3)  # pytest: a test failed, a test file could not be loaded, pytest itself broke
+NO_TESTS = 5
+
+STACKS = "tests/laws/test_stacks.py::test_a_stack_equals_its_members_alone"
+STATE = ("pruning_mixed", "pruning_rewound", "twin_out_of_order", "stops_with_twins", "raises", "patience")
+SETTINGS = ("plain", "uneven_batches", "mup", "wide_and_narrow", "threshold", "divergence")
+MEASURED = ("hessian", "ntk", "sharpness", "landscape", "geometry", "barrier_to_twin", "pruning_global")
+FILES = ("tests/laws/test_faults.py", "tests/laws/test_order_and_place.py")
+
+
+def strata(*names: str) -> list[str]:
+    """Return the law of stacks in some strata."""
+    return [f"{STACKS}[{name}-0]" for name in names]
+
+
+LAWS_OF = {
+    "train": [
+        *strata(*STATE),
+        "tests/laws/test_textbook.py",
+        *strata(*SETTINGS),
+        *(f"tests/laws/test_{name}.py" for name in ("unlisted", "optimizers", "randomness")),
+        *FILES,
+    ],
+    "records": [*FILES],
+    "launch": ["tests/sweeps", "tests/cli/test_train.py", *FILES],
+    "measures": strata(*MEASURED),
+    "callbacks": strata("two_callbacks", "twin_out_of_order", "pruning_mixed", "stops_with_twins"),
+}
+"""By folder, the laws that a fault there can break."""
+
+
+def tests_for(module: Path) -> list[str]:
+    """Return what pytest is asked to run for a module, in this order."""
+    _, *folders, name = module.parts
+    stem = name.removesuffix(".py")
+    places = [Path("tests", *folders[:depth]) for depth in range(len(folders), 0, -1)]
+    places = [place for place in places if place.is_dir()]
+    own = [str(path) for place in places for path in sorted(place.glob(f"test_{stem}*.py"))]
+    laws, rest = LAWS_OF.get(folders[0], []), [str(place) for place in places]
+    # Most state lies in training, and the laws find its faults soonest.
+    found = [*own, *laws, *rest] if folders[0] == "train" else [*own, *rest, *laws]
+    return [test for test in dict.fromkeys(found) if Path(test.split("::")[0]).exists()]
+
+
+def main() -> None:
+    """Run the tests of the mutated file; exit with 1 if one fails, with 0 if none does in time."""
+    module = Path(sys.argv[1]) if len(sys.argv) > 1 else mutated()
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    process = subprocess.Popen(
+        [*command, *tests_for(module)],
+        start_new_session=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (LIMIT_S, LIMIT_S + 1)),
+    )
+    try:
+        code = process.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        code = -signal.SIGKILL
+    if code < 0:
+        print("limit reached without a failure")
+    elif code not in (0, NO_TESTS, *NOTICED):
+        raise SystemExit(f"pytest ended with {code}")
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # whatever the tests have started
+    sys.exit(int(code in NOTICED))
+
+
+def mutated() -> Path:
+    """Return the module that differs from the commit."""
+    command = ["git", "diff", "--name-only", "--", "dlexp"]
+    (name,) = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return Path(name)
+
+
+if __name__ == "__main__":
+    main()
