@@ -29,7 +29,7 @@ MIXED = [
     ["model.width=4", "trainer.max_steps=7", "callbacks=[hessian]"],
     ["trainer.gradient_clip_val=0.5"],
     ["training.engine=loop"],
-    ["+optimizer._target_=torch.optim.RMSprop"],
+    ["optimizer._target_=torch.optim.RMSprop", "optimizer.name=null"],
     ["trainer.precision=bf16-mixed"],
     ["trainer.precision=64-true"],
     ["optimizer=adam", "model.width=2"],
