@@ -14,8 +14,8 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> Path
     one wins, whole. Missing parent folders are made. Returns the path.
 
     Raises:
-        OSError: the folder cannot be made or written. `path`, the error's `filename`, is then unchanged, and no
-            temporary file is left.
+        OSError: the folder cannot be made or written. `path`, the error's `filename`, is then unchanged, and
+            no temporary file is left.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
