@@ -21,7 +21,8 @@ from benchmarks.jobs import (
 from benchmarks.loops import notebook_loop, plain_loop
 from benchmarks.timing import Lap, Section, Settings, in_turn, rows_of, timed
 from dlexp.train.build import make_order
-from dlexp.train.job import Task, run_tasks
+from dlexp.train.job import run_tasks
+from dlexp.train.job_folder import Task
 
 NOTEBOOK = "notebook loop"
 PLAIN = "plain in-memory loop"

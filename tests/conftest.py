@@ -17,7 +17,8 @@ from hypothesis import settings
 
 from dlexp.config.compose import Composer, composer_of
 from dlexp.records.run import Run
-from dlexp.train.job import Task, run_tasks
+from dlexp.train.job import run_tasks
+from dlexp.train.job_folder import Task
 
 # The same examples each time, so that no run fails by chance; HYPOTHESIS_PROFILE=default searches on.
 settings.register_profile("repeatable", derandomize=True)

@@ -14,7 +14,8 @@ from torch import nn
 from dlexp.callbacks.configured import ConfiguredCallback
 from dlexp.config.schedule import CallbackSettings, Schedule
 from dlexp.seeding import make_generator
-from dlexp.train.member import Member, evaluation_mode
+from dlexp.train.member import Member
+from dlexp.train.network import evaluation_mode
 from dlexp.train.plan import log_spaced_steps
 
 if TYPE_CHECKING:

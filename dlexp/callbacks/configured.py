@@ -7,7 +7,8 @@ from pytorch_lightning import Callback, Trainer
 from dlexp.config.check import callback_settings
 from dlexp.config.errors import first_line
 from dlexp.config.schedule import CallbackSettings
-from dlexp.train.member import Member, evaluation_mode
+from dlexp.train.member import Member
+from dlexp.train.network import evaluation_mode
 
 
 class ConfiguredCallback(Callback):

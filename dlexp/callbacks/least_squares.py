@@ -11,7 +11,8 @@ from dlexp.config.least_squares import LeastSquaresSettings
 from dlexp.measures.functional import parameter_vector
 from dlexp.measures.risk import ridge_solution
 from dlexp.models.layers import ScaledLinear
-from dlexp.train.member import Member, evaluation_mode
+from dlexp.train.member import Member
+from dlexp.train.network import evaluation_mode
 
 
 class LeastSquaresReadout(ConfiguredCallback):

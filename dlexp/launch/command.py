@@ -56,7 +56,8 @@ class Command:
     def run(self, config: DictConfig) -> float | None:
         """Run the job that Hydra has composed; return the objective, for Hydra's sweepers."""
         import_frameworks()
-        from dlexp.train.job import Task, run_tasks
+        from dlexp.train.job import run_tasks
+        from dlexp.train.job_folder import Task
 
         node = HydraConfig.get()
         is_sweep = node.mode is not None and node.mode.name == "MULTIRUN"
@@ -108,7 +109,7 @@ class CheckCallback(Callback):
         if devices not in (1, "auto"):
             refuse([f"trainer.devices={devices} is not allowed without -m: one job trains on one device."])
         folder = writable(config.hydra.run.dir)
-        from dlexp.train.job import finished_result
+        from dlexp.train.job_folder import finished_result
 
         if finished_result(plain, folder) is None:
             from dlexp.train.build import find_build_problems  # takes seconds: it imports torch

@@ -13,8 +13,10 @@ from dlexp.config.jobs import Job
 from dlexp.frameworks import import_frameworks
 from dlexp.launch.command import Command, refuse
 from dlexp.launch.executors import InProcessExecutor, process_pool
+from dlexp.records.lease import was_left_behind
 from dlexp.records.run import Run
-from dlexp.train.job import Task, finished_result, record_lost, run_tasks, was_lost
+from dlexp.train.job import record_lost, run_tasks
+from dlexp.train.job_folder import Task, finished_result
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ def run_jobs(jobs: Sequence[Job], command: Command, executor: Executor, settings
             runs[job.index] = stored
     refuse(_build_problems(to_train))
     # What was in training when an earlier process died may be what it died of: it gets a process of its own.
-    lost = [job for job in to_train if was_lost(job.folder)]
+    lost = [job for job in to_train if was_left_behind(job.folder)]
     ensembles = plan_ensembles([job for job in to_train if job not in lost], settings)
     progress = command.progress
     progress.begin(len(jobs))

@@ -22,7 +22,8 @@ from dlexp.models.budget import widths_for_budget
 from dlexp.seeding import GlobalRandomState
 from dlexp.train.hooks import is_measure, reason_for_own_trainer
 from dlexp.train.lightning import quiet_libraries
-from dlexp.train.member import Member, evaluation_mode, make_network
+from dlexp.train.member import Member
+from dlexp.train.network import evaluation_mode, make_network
 from dlexp.train.plan import (
     Block,
     Blocks,

@@ -8,7 +8,8 @@ from torch import nn
 from dlexp.data.datamodule import Tensors
 from dlexp.losses import CLASSIFICATION
 from dlexp.seeding import make_generator
-from dlexp.train.member import Companion, Member, require_no_draws
+from dlexp.train.member import Companion, Member
+from dlexp.train.network import require_no_draws
 from dlexp.train.optimizers import OptimizerState
 
 ROWS = 8

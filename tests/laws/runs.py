@@ -31,8 +31,9 @@ from dlexp.data.datamodule import Tensors
 from dlexp.losses import LOSSES, REGRESSION, Loss
 from dlexp.models.layers import ScaledLinear
 from dlexp.train.build import make_datamodule, make_order, network_settings, reason_alone
-from dlexp.train.job import Task, run_tasks
-from dlexp.train.member import make_network
+from dlexp.train.job import run_tasks
+from dlexp.train.job_folder import Task
+from dlexp.train.network import make_network
 from dlexp.train.optimizers import OptimizerSettings, learning_rate_factors
 from dlexp.train.stacks.optimizers import StackOptimizer
 from dlexp.train.stacks.stack import Stack

@@ -6,21 +6,25 @@ import json
 import logging
 import math
 import os
+import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
-from filelock import FileLock
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
+from dlexp.records import lease
 from dlexp.records.checkpoint import save_checkpoint
 from dlexp.records.log import JobLog, info_logged
 from dlexp.records.recorder import Recorder
 from dlexp.records.run import Run, read_result
 from dlexp.records.tensorboard import RunTensorBoard
 from dlexp.train.build import make_network, network_settings
-from dlexp.train.job import Task, run_tasks
+from dlexp.train.job import run_tasks
+from dlexp.train.job_folder import Task
 from dlexp.train.member import Member
 from dlexp.train.optimizers import OptimizerSettings, make_optimizer, set_state_by_name
 
@@ -198,15 +202,18 @@ def test_a_checkpoint_holds_its_own_numbers_alone(tmp_path):
 
 
 def test_a_job_waits_for_another_process_at_it(run, tmp_path, monkeypatch):
-    folder = tmp_path / "shared" / "job"
-    (folder.parent / ".locks").mkdir(parents=True)
-    lock = FileLock(folder.parent / ".locks" / "job.lock", thread_local=False)
-    lock.acquire()
+    folder = tmp_path / "job"
+    folder.mkdir()
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    owner = f"{socket.gethostname()} {other.pid} {lease._started(other.pid)}"
+    (folder / lease.MARKER).write_text(owner)
     told = []
-    monkeypatch.setattr("dlexp.train.job.log.info", lambda text, *_: (told.append(text), lock.release()))
+    monkeypatch.setattr("dlexp.train.job.log.info", lambda text, *_: (told.append(text), other.kill()))
+    monkeypatch.setattr(lease, "wait", lambda folder: (other.wait(), lease.take(folder)))
     result, _ = run(folder=folder)
     assert result.status == "done"
     assert told[0].startswith("another process is at this job")
+    assert not (folder / lease.MARKER).exists()
 
 
 def test_what_an_earlier_try_left_is_removed(run, tmp_path):

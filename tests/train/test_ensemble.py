@@ -8,7 +8,8 @@ import torch
 from dlexp.train import ensemble
 from dlexp.train.build import make_member
 from dlexp.train.fit import fit
-from dlexp.train.job import Task, run_tasks
+from dlexp.train.job import run_tasks
+from dlexp.train.job_folder import Task
 from dlexp.train.stacks import buckets
 from dlexp.train.stacks.engine import Stacks
 from dlexp.train.stacks.gradients import Gradients

@@ -119,7 +119,8 @@ def test_what_cannot_be_recorded_or_does_something_else_is_trained_plainly(tape,
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_sweep_on_a_gpu_is_recorded_and_equals_the_cpu(kind, small, tmp_path, caplog):
-    from dlexp.train.job import Task, run_tasks
+    from dlexp.train.job import run_tasks
+    from dlexp.train.job_folder import Task
 
     def run(accelerator):
         own = [*COMMON, *KINDS[kind], f"trainer.accelerator={accelerator}", "trainer.precision=64-true"]

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from dlexp.train.member import Member, evaluation_mode
+from dlexp.train.member import Member
+from dlexp.train.network import evaluation_mode
 from dlexp.train.optimizers import learning_rate_factors, optimizer_over, set_state_by_name
 from dlexp.train.stacks.engine import Bucket, Stacks
 

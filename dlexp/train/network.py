@@ -1,0 +1,71 @@
+"""A job's network: made from settings, trusted from a checkpoint or not, put into evaluation mode."""
+
+import contextlib
+import importlib
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, cast
+
+from torch import nn
+
+from dlexp.seeding import GlobalRandomState, make_generator
+
+
+def make_network(settings: Mapping[str, Any]) -> nn.Module:
+    """Return the network that plain settings describe: ``_target_`` names the class, ``seed`` its weights.
+
+    The other settings are its arguments; ``generator``, drawn from the seed, is added. What the class draws
+    from the global random state follows from the seed too. Raises ``ImportError`` or ``AttributeError`` if
+    there is no such class and ``TypeError`` if it does not take these arguments.
+
+    >>> make_network({"_target_": "dlexp.models.linear.Linear", "input_dim": 2, "seed": 0})
+    Linear(
+      (readout): ScaledLinear(in_features=2, out_features=1, bias=True, weight_scale=1, bias_scale=1)
+    )
+    """
+    arguments = {key: value for key, value in settings.items() if key not in ("_target_", "seed")}
+    module, _, name = settings["_target_"].rpartition(".")
+    network_class = getattr(importlib.import_module(module), name)
+    with GlobalRandomState(settings["seed"]).active():
+        return cast(
+            nn.Module, network_class(**arguments, generator=make_generator("model", settings["seed"]))
+        )
+
+
+def require_known_network(target: Any, modules: Collection[str]) -> None:
+    """Refuse a class that a checkpoint names unless it is a network of a module known already.
+
+    Raises ``ValueError``.
+    """
+    name, _, attribute = str(target).rpartition(".")
+    if name in modules or name.startswith("dlexp.models."):
+        importlib.import_module(name)
+    found = getattr(sys.modules.get(name), attribute, None)
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise ValueError(
+            f"network._target_={target} is not allowed: it must be an nn.Module of dlexp or torch, or of a "
+            f"module that is imported or named in modules=[{name!r}]"
+        )
+
+
+def require_no_draws(network: nn.Module) -> None:
+    """Refuse a network whose training draws random numbers (``ValueError``)."""
+    for name, module in network.named_modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0:
+            raise ValueError(
+                f"module {name!r} ({type(module).__name__}) draws random numbers in training: a second "
+                "network beside it would not be trained as by itself"
+            )
+
+
+@contextlib.contextmanager
+def evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """Put every module of a network into evaluation mode, then each back into its own."""
+    modes = [(module, module.training) for module in network.modules()]
+    if any(mode for _, mode in modes):
+        network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
