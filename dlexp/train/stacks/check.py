@@ -1,7 +1,6 @@
 """Whether a stack does what its members would do alone: asked before its first step and at its end."""
 
 import math
-from collections import defaultdict
 from collections.abc import Mapping
 
 import torch
@@ -9,7 +8,7 @@ from torch import Tensor, nn
 
 from dlexp.train.member import Member
 from dlexp.train.network import evaluation_mode
-from dlexp.train.optimizers import learning_rate_factors, optimizer_over, set_state_by_name
+from dlexp.train.optimizers import OptimizerSettings, learning_rate_factors, optimizer_over, set_state_by_name
 from dlexp.train.stacks.engine import Bucket, Stacks
 
 SLACK = 1000.0
@@ -69,8 +68,8 @@ def _compare(bucket: Bucket, step: int) -> dict[Member, str]:
         outputs = stack(x)
     bucket.gradients(x, y)
     gradients, before = stack.gradients.clone(), stack.values.clone()
-    alone_outputs, alone_gradients, is_own = _alone(bucket, x, y, outputs)
-    after, alone_after = _stepped(bucket, gradients), _stepped_alone(bucket, gradients)
+    alone_outputs, alone_gradients = _alone(bucket, x, y, outputs)
+    after, (alone_after, is_own) = _stepped(bucket, gradients), _stepped_alone(bucket, gradients)
     found: dict[Member, str] = {}
 
     def compare(what: str, one: Tensor, other: Tensor, scale: Tensor, layers: int) -> None:
@@ -97,14 +96,10 @@ def _compare(bucket: Bucket, step: int) -> dict[Member, str]:
     return found
 
 
-def _alone(bucket: Bucket, x: Tensor, y: Tensor, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return members' outputs and gradients by their own networks and autograd, and which numbers are theirs.
-
-    The gradients lie as the stack's do, padding 0, and so does what says which numbers are no padding.
-    """
+def _alone(bucket: Bucket, x: Tensor, y: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return members' outputs, and gradients laid out as the stack's, by their own networks and autograd."""
     stack = bucket.stack
     outputs, gradients = torch.empty_like(like), torch.zeros_like(stack.values)
-    is_own = torch.zeros_like(stack.values, dtype=torch.bool)
     for position, member in enumerate(bucket.members):
         parameters = dict(member.network.named_parameters())
         with torch.enable_grad():
@@ -112,9 +107,7 @@ def _alone(bucket: Bucket, x: Tensor, y: Tensor, like: Tensor) -> tuple[Tensor, 
             found = torch.autograd.grad(member.loss(own, y[position]), list(parameters.values()))
         outputs[position] = own.detach()
         stack.scatter(position, gradients, dict(zip(parameters, found, strict=True)))
-        for block in stack.blocks.values():
-            block.of_member(is_own, position).fill_(True)
-    return outputs, gradients, is_own
+    return outputs, gradients
 
 
 def _stepped(bucket: Bucket, gradients: Tensor) -> Tensor:
@@ -131,37 +124,37 @@ def _stepped(bucket: Bucket, gradients: Tensor) -> Tensor:
     return after
 
 
-def _stepped_alone(bucket: Bucket, gradients: Tensor) -> Tensor:
-    """Return what they would be by torch's optimizers, one for all members of like settings; padding 0."""
-    stack, after = bucket.stack, torch.zeros_like(bucket.stack.values)
-    factors = [learning_rate_factors(m.network, m.optimizer_settings) for m in bucket.members]
-    alike: dict[str, list[int]] = defaultdict(list)
+def _stepped_alone(bucket: Bucket, gradients: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what they would be by torch's optimizers, padding 0, and which numbers are no padding.
+
+    What these optimizers do to a number depends on its settings alone: those of like settings go together.
+    """
+    stack, optimizer = bucket.stack, bucket.optimizer
+    kinds: dict[tuple[str, float, int], tuple[int, OptimizerSettings]] = {}
+    labels = torch.zeros_like(stack.values, dtype=torch.int64)  # 0: padding
+    masks = torch.ones_like(stack.values)
     for position, member in enumerate(bucket.members):
-        alike[repr((member.optimizer_settings, factors[position]))].append(position)
-    for positions in alike.values():
-        places = {f"{name} of {p}": (name, p) for p in positions for name in stack.blocks}
-        # Copies: the fused kernels do not know views into a stack.
-        parameters = {
-            key: nn.Parameter(stack.blocks[name].of_member(stack.values, p).contiguous().clone())
-            for key, (name, p) in places.items()
-        }
-        rates = {key: factors[p].get(name, 1.0) for key, (name, p) in places.items()}
-        optimizer = optimizer_over(parameters, bucket.members[positions[0]].optimizer_settings, rates)
-        states = {p: bucket.optimizer.state(p) for p in positions}
-        known = {key: states[p][name] for key, (name, p) in places.items() if name in states[p]}
-        set_state_by_name(optimizer, parameters, known)
+        settings = member.optimizer_settings
+        factors = learning_rate_factors(member.network, settings)
+        for name, block in stack.blocks.items():
+            kind = repr(settings), factors.get(name, 1.0), optimizer.age(position)
+            label, _ = kinds.setdefault(kind, (1 + len(kinds), settings))
+            block.of_member(labels, position).fill_(label)
+        stack.scatter(position, masks, member.masks)
+    after = torch.zeros_like(stack.values)
+    _, *alike = labels.argsort().split(labels.bincount(minlength=1 + len(kinds)).tolist())
+    for ((_, factor, age), (_, settings)), numbers in zip(kinds.items(), alike, strict=True):
+        parameters = {"": nn.Parameter(stack.values[numbers])}
+        alone = optimizer_over(parameters, settings, {"": factor})
+        if age:
+            moments = {key: memory[numbers] for key, memory in optimizer.moments.items()}
+            set_state_by_name(alone, parameters, {"": {**moments, "step": torch.tensor(float(age))}})
         for multiple in STEPS:
-            for key, (name, p) in places.items():
-                own = stack.blocks[name].of_member(gradients, p)
-                parameters[key].grad = own.contiguous() * multiple
-            optimizer.step()
-            with torch.no_grad():
-                for key, (name, p) in places.items():
-                    if name in bucket.members[p].masks:
-                        parameters[key].mul_(bucket.members[p].masks[name])
-        for key, (name, p) in places.items():
-            stack.scatter(p, after, {name: parameters[key].detach()})
-    return after
+            parameters[""].grad = gradients[numbers] * multiple
+            alone.step()
+            parameters[""].data.mul_(masks[numbers])
+        after[numbers] = parameters[""].detach()
+    return after, labels > 0
 
 
 def _norms(parts: Tensor) -> Tensor:

@@ -88,9 +88,13 @@ class StackOptimizer:
         else:
             self._step_gradient_descent(factor)
 
+    def age(self, position: int) -> int:
+        """Return how many steps a member's optimizer has taken since it was fresh."""
+        return self._ages[position] + self.steps
+
     def state(self, position: int) -> OptimizerState:
         """Return a copy of what a member's optimizer remembers, as ``torch.optim`` would hold it."""
-        age = self._ages[position] + self.steps
+        age = self.age(position)
         remembers = self.is_adaptive or self.settings[position].momentum
         if not age or not remembers:
             return {}
