@@ -102,7 +102,9 @@ class Barrier(MeasureCallback):
     def try_on(self, trial: Member) -> None:
         """Begin, match the network with itself if units are to be matched, and follow a short path."""
         super().try_on(trial)
-        ends = end_points(trial.network, self._partner or trial.network)
+        if self.settings.split_step is not None:
+            trial.take_along(copy.deepcopy(trial.network), order_seed=None)
+        ends = end_points(trial.network, trial.network if self._partner is None else self._partner)
         if self.settings.matching:
             match_permutation(trial.network, trial.network)
         path_losses(trial.network, trial.loss, trial.tensors.x_train, trial.tensors.y_train, ends, points=3)
@@ -143,11 +145,10 @@ class Barrier(MeasureCallback):
         for name, array in arrays.items():
             member.recorder.record_array(f"barrier/{name}_losses", array)
         partner = {"initialization": "initial network", "checkpoint": "stored network"}.get(
-            self.settings.partner,
-            "twin"
-            if self.settings.split_step is None
-            else f"twin split off at step {self.settings.split_step}",
+            self.settings.partner, "twin"
         )
+        if self.settings.split_step is not None:
+            partner = f"twin split off at step {self.settings.split_step}"
         self.draw(member, "barrier", draw_barrier, steps, positions, arrays, partner=partner)
 
     def _measure_path(self, member: Member, path: str, knots: Tensor | BezierCurve) -> dict[str, float]:

@@ -42,11 +42,10 @@ class ConfiguredCallback(Callback):
         """Raise an error where the callback cannot do with a network what it is to do."""
 
     def require_own_training(self, trainer: Trainer, member: Member, what: str) -> None:
-        """Refuse a member that is a Trainer's own module (``ValueError``): Lightning's loop does not ``what``."""
+        """Raise ``ValueError`` where Lightning's loop trains the member: it does not do ``what``."""
         if trainer.lightning_module is member:
-            raise ValueError(
-                f"callbacks.{self.name} needs dlexp's own training (dlexp.train, scripts/train.py), which {what}"
-            )
+            ours = "dlexp's own training (dlexp.train, scripts/train.py)"
+            raise ValueError(f"callbacks.{self.name} needs {ours}, which {what}")
 
     def due_steps(self, total_steps: int, steps_per_epoch: int) -> frozenset[int]:
         """Return the optimizer steps after which the network is looked at, the end left out."""

@@ -90,6 +90,12 @@ class Pruning(MeasureCallback):
         self._ticket: Companion | None = None
         self._rewind_weights = _copy(member.network) if self.settings.rewind_step == 0 else {}
 
+    def try_on(self, trial: Member) -> None:
+        """Begin, with a ticket beside the network if there is to be one."""
+        super().try_on(trial)
+        if self._needs_ticket():
+            trial.take_along(copy.deepcopy(trial.network), order_seed=None)
+
     def on_train_batch_end(
         self, trainer: Trainer, member: Any, outputs: Any, batch: Any, batch_index: int
     ) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.config.callbacks import UnexplainedVarianceSettings
+from dlexp.config.least_squares import UnexplainedVarianceSettings
 from dlexp.train.member import Member
 
 

@@ -44,7 +44,7 @@ def report(folder: str | PathLike[str], *, trust: bool = False) -> int:
         return int(index is None)
     except OSError as error:
         read(folder, trust=trust).print()
-        print(f"Nothing could be written in {folder}: {error.strerror or error}.", file=sys.stderr)
+        print(f"{error.filename or folder} cannot be written: {error.strerror or error}.", file=sys.stderr)
         return 1
     results.print()
     return 0

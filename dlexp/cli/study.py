@@ -4,7 +4,7 @@ import importlib.resources
 import importlib.util
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from dlexp.config.jobs import Job
 from dlexp.launch.command import refuse
 
 ARMS_SWEEPER = "hydra_plugins.dlexp_sweepers.ArmsSweeper"
@@ -59,6 +60,39 @@ class StudyCallback(Callback):
             seconds=earlier.seconds if earlier else None,  # of the sweep that this one finds finished
         )
         keep(study, folder, *files)
+
+
+ASIDE = ("study=", "name=", "rerun=", "records=", "logger", "hydra", "training.engine=", "+hydra")
+"""Beginnings of overrides that leave a study's own sweep as it is."""
+
+
+def claim_problems(config: DictConfig, jobs: Sequence[Job]) -> list[str]:
+    """Return a sentence for each claim on an arm, key, value or metric that none of a study's jobs will have.
+
+    A sweep that the command line narrows or changes may leave claims without their runs.
+    """
+    from dlexp.config.rules import metric_problem
+    from dlexp.records.run import UNFINISHED, Run
+    from dlexp.results.kept import read_study
+    from dlexp.results.statistic import Term
+    from dlexp.results.table import Table
+
+    if any(not override.startswith(ASIDE) for override in config.hydra.overrides.task):
+        return []
+    study = read_study(Path(config.hydra.sweep.dir), trust=True)
+    rows = tuple(Run(UNFINISHED, job.folder.name, config=job.plain) for job in jobs)
+    table = Table(rows)
+    problems = []
+    for claim in study.claims if study else ():
+        problems += [f"Claim {claim.name}: {problem}" for problem in claim.statistic.problems(table)]
+        for term in (term for term in claim.statistic.terms if isinstance(term, Term)):
+            known = [
+                metric_problem("metric", term.metric, row.config["data"]["task"], row.config["callbacks"])
+                for row in table.select(term.where).rows
+            ]
+            if known and all(known):
+                problems.append(f"Claim {claim.name}: {known[0]}")
+    return list(dict.fromkeys(problems))
 
 
 def node_problems(node: Mapping[str, Any]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 Nothing here imports torch before a job runs: ``--help``, ``--cfg job`` and tab completion answer at once.
 """
 
+import contextlib
 import signal
 import sys
 from typing import Any
@@ -25,6 +26,7 @@ def main() -> None:
     decorate: Any = hydra.main(version_base="1.3", config_path=str(conf_directory()), config_name="train")
     try:
         run_worded(decorate(command.task_function()), sys.argv[1:])
+        code = conclude(command)
     except KeyboardInterrupt:
         command.progress.end()
         print(
@@ -33,7 +35,7 @@ def main() -> None:
         sys.exit(143 if stop.is_called else 130)
     finally:
         command.progress.end()
-    sys.exit(conclude(command))
+    sys.exit(code)
 
 
 class _Terminated:
@@ -54,8 +56,9 @@ def conclude(command: Command) -> int:
         from dlexp.cli.report import report
         from dlexp.results.kept import note_duration
 
-        note_duration(command.folder, command.started)
-        code = report(command.folder, trust=True)  # its Python is this sweep's own
+        with contextlib.suppress(OSError):  # the report meets it again and says so
+            note_duration(command.folder, command.started)
+        code = report(command.folder, trust=command.has_study)  # whose Python is then this sweep's own
     else:
         code = 0
         for run in command.runs:

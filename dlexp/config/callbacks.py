@@ -16,6 +16,7 @@ from dlexp.config.least_squares import (
     LeastSquaresSettings,
     MinimumNormSettings,
     RandomFeatureRiskSettings,
+    UnexplainedVarianceSettings,
 )
 from dlexp.config.schedule import CallbackSettings, Schedule
 from dlexp.config.schema import Config
@@ -268,18 +269,6 @@ class LinearPiecesSettings(Schedule):
         yield from super().problems_with(key, config)
         if config.data.input_dim != 1:
             yield not_allowed("data.input_dim", config.data.input_dim, f"1 with {key}")
-
-
-class UnexplainedVarianceSettings(Schedule):
-    """``callbacks=[unexplained_variance]``."""
-
-    metrics: ClassVar = ("test/unexplained_variance",)
-    in_half: ClassVar = True
-
-    def problems_with(self, key: str, config: Config) -> Iterator[str]:  # noqa: D102
-        yield from super().problems_with(key, config)
-        if config.data.task != "regression":
-            yield not_allowed("data.task", config.data.task, f"regression with {key}")
 
 
 _SETTINGS: Mapping[str, type[CallbackSettings]] = {

@@ -22,7 +22,7 @@ from omegaconf.errors import (
 from yaml import MarkedYAMLError, YAMLError
 
 from dlexp.config.check import known_keys
-from dlexp.config.errors import did_you_mean, listed, not_allowed, unknown_key
+from dlexp.config.errors import ConfigError, did_you_mean, listed, not_allowed, unknown_key
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError)
 """What composing raises for a wrong override or file: Hydra lets some of OmegaConf's and YAML's pass."""
@@ -102,6 +102,8 @@ def run_worded(command: Callable[[], Any], overrides: Sequence[str]) -> None:
         command()
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise SystemExit(explain(error, overrides, _group_options)) from None
+    except ConfigError as error:
+        raise SystemExit(str(error)) from None
     except ValueError as error:
         if NO_OPTION.search(str(error)) is None:
             raise

@@ -35,6 +35,18 @@ class MinimumNormSettings(SquaredErrorSettings, Schedule):
     metrics: ClassVar = ("min_norm/",)
 
 
+class UnexplainedVarianceSettings(Schedule):
+    """``callbacks=[unexplained_variance]``."""
+
+    metrics: ClassVar = ("test/unexplained_variance",)
+    in_half: ClassVar = True
+
+    def problems_with(self, key: str, config: Config) -> Iterator[str]:  # noqa: D102
+        yield from super().problems_with(key, config)
+        if config.data.task != "regression":
+            yield not_allowed("data.task", config.data.task, f"regression with {key}")
+
+
 class ClosedFormRiskSettings(CallbackSettings):
     """The risk of a formula that holds for a linear teacher."""
 

@@ -206,6 +206,12 @@ def _optimizer_takes_its_settings(name: str | None, momentum: float, batch_size:
         yield not_allowed("optimizer.momentum", momentum, f"0 with optimizer.name={in_words(name)}")
 
 
+@rule("optimizer.name", "optimizer.momentum", "optimizer.nesterov")
+def _nesterov_has_momentum(name: str | None, momentum: float, nesterov: bool | None) -> Iterator[str]:
+    if nesterov and (name != "sgd" or momentum == 0):
+        yield not_allowed("optimizer.nesterov", nesterov, "false without sgd and momentum")
+
+
 @rule("data.task", "training.loss")
 def _loss_of_the_task(task: str, loss: str) -> Iterator[str]:
     names = LOSSES_OF[task]

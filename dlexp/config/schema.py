@@ -98,6 +98,7 @@ class OptimizerConfig(Section):
     options: Annotated[dict[str, Any] | None, Keys(null="none")] = None  # further arguments of _target_
     lr: Annotated[float, Real(above=0)]
     momentum: Annotated[float, Real(0, below=1)] = 0.0
+    nesterov: Annotated[bool | None, Flag(null="false")] = None
     betas: Annotated[list[float], ListOf(Real(0, below=1), 2)] = [0.9, 0.999]
     weight_decay: Annotated[float, Real(0)] = 0.0
     schedule: Annotated[str, OneOf(SCHEDULES)] = "constant"

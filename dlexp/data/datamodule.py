@@ -97,7 +97,8 @@ class SyntheticDataModule(LightningDataModule):
         device = torch.device(device)
         if self._placed is None or self._placed[:2] != (device, dtype):
             drawn = vars(self._drawn).items()
-            placed = {k: v.to(device, dtype if v.is_floating_point() else v.dtype) for k, v in drawn}
+            with torch.inference_mode(False):  # of trainer.test, whose tensors could not be trained on later
+                placed = {k: v.to(device, dtype if v.is_floating_point() else v.dtype) for k, v in drawn}
             self._placed = (device, dtype, Tensors(**placed))
         return self._placed[2]
 

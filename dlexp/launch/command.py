@@ -26,7 +26,7 @@ class Command:
 
     Attributes:
         folder: of the sweep or of the one job; None before there is one.
-        is_sweep: whether there are several jobs.
+        is_sweep: whether there are several jobs; has_study: whether a study asks of them.
         started: seconds since the epoch.
         runs: the jobs that have ended, one way or another.
         progress: what is shown of those that run.
@@ -34,6 +34,7 @@ class Command:
 
     folder: Path | None = None
     is_sweep: bool = False
+    has_study: bool = False
     started: float = field(default_factory=time.time)
     runs: list[Run] = field(default_factory=list)
     progress: Progress = field(default_factory=Progress)
@@ -97,11 +98,12 @@ class CheckCallback(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check one job."""
-        plain = to_plain(config)
         try:
+            plain = to_plain(config)
             Config.check(plain)
         except ConfigError as error:
             refuse(error.problems)
+            raise
         devices = plain["trainer"]["devices"]
         if devices not in (1, "auto"):
             refuse([f"trainer.devices={devices} is not allowed without -m: one job trains on one device."])

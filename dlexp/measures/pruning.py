@@ -44,6 +44,10 @@ def magnitude_masks(
 
     Raises ``ValueError`` for a rate outside [0, 1), an unknown scope, a model without weights or with weights
     that are not finite, previous masks that do not fit, and ``readout_rate`` with ``scope="global"``.
+
+    >>> model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
+    >>> {name: int(mask.sum()) for name, mask in magnitude_masks(model, 0.5).items()}
+    {'0.weight': 6, '2.weight': 3}
     """
     if scope not in SCOPES:
         raise ValueError(f"scope={scope!r} is unknown; allowed: {', '.join(SCOPES)}")
@@ -70,12 +74,21 @@ def magnitude_masks(
 
 
 def random_masks(masks: Mapping[str, Tensor], *, generator: torch.Generator) -> Masks:
-    """Return masks that keep as many weights of each tensor as ``masks`` do, at uniformly random places."""
+    """Return masks that keep as many weights of each tensor as ``masks`` do, at uniformly random places.
+
+    >>> masks = {"w": torch.tensor([True, False, False])}
+    >>> int(random_masks(masks, generator=torch.Generator().manual_seed(0))["w"].sum())
+    1
+    """
     return {name: _shuffled(mask, generator) for name, mask in masks.items()}
 
 
 def dense_masks(model: nn.Module) -> Masks:
-    """Return the masks that keep every weight of ``model``."""
+    """Return the masks that keep every weight of ``model``.
+
+    >>> dense_masks(nn.Linear(2, 1))
+    {'weight': tensor([[True, True]])}
+    """
     return {
         name: torch.ones_like(weight, dtype=torch.bool) for name, weight in prunable_weights(model).items()
     }
@@ -139,6 +152,9 @@ def density(masks: Mapping[str, Tensor]) -> float:
     """Return the share of weights kept, over all masks together.
 
     Raises ``ValueError`` if there are no masks.
+
+    >>> density({"w": torch.tensor([True, False])})
+    0.5
     """
     total = sum(mask.numel() for mask in masks.values())
     if total == 0:
@@ -152,6 +168,9 @@ def apply_masks(values: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> di
     Tensors without a mask are passed on as they are; nothing is changed in place.
 
     Raises ``ValueError`` for a mask whose name or shape is not among ``values``.
+
+    >>> apply_masks({"w": torch.tensor([3.0, 4.0])}, {"w": torch.tensor([True, False])})
+    {'w': tensor([3., 0.])}
     """
     masks = _checked(masks, values, complete=False)
     return {
@@ -162,38 +181,20 @@ def apply_masks(values: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> di
     }
 
 
-def reinitialized(
-    initial: Mapping[str, Tensor], masks: Mapping[str, Tensor], *, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Return the initial values with those of each masked tensor permuted among all its entries.
-
-    The control of Frankle & Carbin (2019): the mask with another initialisation. For weights drawn
-    independently from one law a permutation is a draw from that law, so no initialiser has to be known.
-    """
-    _checked(masks, initial, complete=False)
-    return {name: _shuffled(value, generator) if name in masks else value for name, value in initial.items()}
-
-
 def random_signs(
     initial: Mapping[str, Tensor], masks: Mapping[str, Tensor], *, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """Return the initial values with random signs and their own magnitudes in the masked tensors.
 
-    With :func:`constant_magnitudes` it separates what a ticket owes to signs and to magnitudes (Zhou et al.
-    2019).
+    A control for what a ticket owes to its signs (Zhou et al. 2019).
+
+    >>> w, mask = torch.tensor([3.0, -4.0]), torch.tensor([True, False])
+    >>> random_signs({"w": w}, {"w": mask}, generator=torch.Generator().manual_seed(0))["w"].abs()
+    tensor([3., 4.])
     """
     _checked(masks, initial, complete=False)
     return {
         name: value.abs() * _signs(value, generator) if name in masks else value
-        for name, value in initial.items()
-    }
-
-
-def constant_magnitudes(initial: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return sign(theta) times the tensor's root mean square for the masked tensors (Zhou et al. 2019)."""
-    _checked(masks, initial, complete=False)
-    return {
-        name: value.sign() * value.square().mean().sqrt() if name in masks else value
         for name, value in initial.items()
     }
 

@@ -73,6 +73,11 @@ def worst_case(
     ``generator`` None starts a fresh one at seed 0; ``chunk_size`` starts are evaluated at once (None: all).
 
     Raises ``ValueError`` for a radius that is not positive, an unknown normalization, and counts below 1.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> model, x, y = nn.Linear(1, 1), torch.ones(4, 1), torch.zeros(4, 1)
+    >>> round(worst_case(model, mean_squared_error, x, model(x).detach(), radius=0.1).increase, 4)
+    0.02
     """
     weights, scale = _point(model, radius, normalization)
     for name, value in (("n_starts", n_starts), ("max_steps", max_steps)):
@@ -131,6 +136,12 @@ def one_step(
     the worst case over the ball, tight only where the loss is nearly linear. 0 where the gradient vanishes.
 
     Raises ``ValueError`` for a radius that is not positive and an unknown normalization.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> model, x, y = nn.Linear(1, 1), torch.ones(4, 1), torch.zeros(4, 1)
+    >>> origin = [nn.init.zeros_(p) for p in model.parameters()]
+    >>> round(one_step(model, mean_squared_error, x, y - 1, radius=0.1), 4)  # (1 + 0.1 sqrt 2)^2 - 1
+    0.3028
     """
     weights, scale = _point(model, radius, normalization)
     loss = FunctionalLoss(model, loss_fn, x, y)
@@ -161,6 +172,12 @@ def average(
 
     Raises ``ValueError`` for a radius that is not positive, an unknown normalization and fewer than 2
     samples.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> model, x, y = nn.Linear(1, 1), torch.ones(4, 1), torch.zeros(4, 1)
+    >>> rise = average(model, mean_squared_error, x, y, radius=0.1, n_samples=500)  # near 0.01
+    >>> abs(rise.increase - 0.01) < 5 * rise.standard_error
+    True
     """
     weights, scale = _point(model, radius, normalization)
     if n_samples < 2:
@@ -197,6 +214,12 @@ def average_second_order(
     :func:`~dlexp.measures.hessian.operators.hessian_operator`.
 
     Raises ``ValueError`` for a radius that is not positive, an unknown normalization and fewer than 2 probes.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> model, x, y = nn.Linear(1, 1), torch.ones(4, 1), torch.zeros(4, 1)
+    >>> rise = average_second_order(model, mean_squared_error, x, y, radius=0.1)  # near 0.01
+    >>> abs(rise.increase - 0.01) < 5 * rise.standard_error
+    True
     """
     weights, scale = _point(model, radius, normalization)
     hessian = hessian_operator(model, loss_fn, x, y, batch_size=batch_size)
@@ -215,6 +238,9 @@ def relative_to_edge(lambda_max: float, learning_rate: float, *, momentum: float
     and mean squared error differ by a factor of 2.
 
     Raises ``ValueError`` for a learning rate that is not positive or a momentum outside [0, 1).
+
+    >>> relative_to_edge(40.0, 0.05)
+    1.0
     """
     if not learning_rate > 0:
         raise ValueError(f"learning_rate={learning_rate} is not allowed; allowed: above 0")

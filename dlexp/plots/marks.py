@@ -128,7 +128,7 @@ def crossings(
     >>> crossings([1, 4], [1, 4], [2, 2], logarithmic=True)
     [2.0]
     """
-    if logarithmic and min(*x, *first, *second) <= 0:
+    if logarithmic and min([*x, *first, *second], default=1) <= 0:
         return []
     places = [math.log(value) if logarithmic else value for value in x]
     pairs = zip(first, second, strict=True)

@@ -37,7 +37,7 @@ class Levels:
     """
 
     def __init__(self, planes: Sequence[Array]) -> None:
-        finite = np.concatenate([array[np.isfinite(array)] for array in planes])
+        finite = np.concatenate([np.empty(0), *(array[np.isfinite(array)] for array in planes)])
         low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
         self.is_log = low >= 0 and high > LOG_FROM_RATIO * low and bool(len(finite))
         if self.is_log:

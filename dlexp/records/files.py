@@ -14,7 +14,8 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> Path
     one wins, whole. Missing parent folders are made. Returns the path.
 
     Raises:
-        OSError: the folder cannot be made or written; `path` is then unchanged and no temporary file is left.
+        OSError: the folder cannot be made or written. `path`, the error's `filename`, is then unchanged, and
+            no temporary file is left.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,8 +27,10 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> Path
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = str(path), None  # not the temporary file's
         raise
     return path

@@ -130,9 +130,10 @@ def read_study(folder: Path, *, trust: bool = False) -> Study | None:
 
 def _stored(content: Mapping[str, Any]) -> Study:
     """Return what ``study.json`` says by itself."""
-    plain = {key: content[key] for key in ("question", "python", "arms", "command", "fast") if key in content}
+    plain = {key: content[key] for key in ("question", "arms", "command", "fast") if key in content}
     return Study(
         name=str(content["name"]),
+        python=str(content.get("python") or ""),
         **plain,
         seconds=content.get("seconds"),
         sources=tuple(content.get("sources") or ()),

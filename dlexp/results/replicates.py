@@ -132,11 +132,7 @@ def _not_finite(columns: Sequence[_Column], diverged: str | float) -> tuple[str,
             for name in names:
                 value = run.metrics.get(name, math.nan)
                 if not math.isfinite(value):
-                    what = (
-                        "is undefined"
-                        if math.isnan(value)
-                        else f"ended at {value:g}".replace("inf", "infinity")
-                    )
+                    what = "is undefined" if math.isnan(value) else f"ended at {value:g}inity"
                     counts.setdefault(f"{name} {what}", set()).add(run.run_id)
     return tuple(f"{what} in {count_of(len(runs), 'run')}" for what, runs in counts.items())
 

@@ -70,7 +70,7 @@ class Term:
 class Replicates:
     """The numbers that a statistic is computed from: a row a replicate, a column a term or point of a curve.
 
-    `values` and `positions` have the shape (replicates, columns); terms have the position 0. Terms may be
+    `values` and `positions` have the shape (replicates, columns); terms have the position 0. Values may be
     infinite (diverged runs), never NaN. `labels` name the rows: seeds. `levels` are the numbers of values of
     each source of randomness; of several (crossed seeds) the rows are all combinations, the last one fastest.
     """

@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,19 +68,21 @@ def run_tasks(
     with info_logged(), contextlib.ExitStack() as held:
         jobs, elsewhere = [], []
         for index, task in enumerate(tasks):
-            task.folder.mkdir(parents=True, exist_ok=True)
-            lock = _lock_of(task.folder)
             try:
+                task.folder.mkdir(parents=True, exist_ok=True)
+                lock = _lock_of(task.folder)
                 lock.acquire(blocking=False)
+                held.callback(lock.release)
+                stored = _finished(task)
+                if stored is None:
+                    jobs.append(_Job(index, task))
+                else:
+                    runs[index] = stored
             except Timeout:
                 elsewhere.append((index, task))
-                continue
-            held.callback(lock.release)
-            stored = _finished(task)
-            if stored is None:
-                jobs.append(_Job(index, task))
-            else:
-                runs[index] = stored
+            except OSError as error:
+                runs[index] = _begun(task)
+                runs[index].error = _unwritten(error)
         try:
             _train(jobs, engine, report)
         finally:
@@ -142,18 +144,7 @@ class _Job:
         self.log = JobLog(task.folder)
         self.started = time.perf_counter()
         self.is_written = False
-        commit, clean = checkout()
-        self.run = Run(
-            status="failed",
-            run_id=task.folder.name,
-            identity=identity(task.config),
-            seed=task.config["seed"],
-            config=dict(task.config),
-            overrides=list(task.overrides),
-            versions=dict(library_versions()),
-            commit=commit,
-            clean=clean,
-        )
+        self.run = _begun(task)
         stored = read_result(task.folder)
         reason = _reason_anew(task.config, stored) if stored else None
         if reason is not None:
@@ -203,16 +194,9 @@ class _Job:
         member.recorder.attach(loggers)
 
     def end(self, member: "Member", share: float) -> None:
-        """Write all that came of a member, the result last; ``share`` is its part of the time in seconds.
-
-        What cannot be written (a full disk) ends this job as failed, no other.
-        """
-        try:
+        """Write all that came of a member, the result last; ``share`` is its part of the time in seconds."""
+        with self._surviving_full_disks():
             self._end(member, share)
-        except OSError as error:
-            self.run.status, self.run.error = "failed", f"its results could not be written: {error}"
-            log.error("%s: %s", self.run.run_id, self.run.error)
-            self.is_written = True
 
     def _end(self, member: "Member", share: float) -> None:
         from dlexp.records.checkpoint import save_checkpoint
@@ -245,11 +229,21 @@ class _Job:
 
     def fail(self, error: Exception, member: "Member | None") -> None:
         """Record an error, with the metrics until then."""
-        with self.log.active():
+        with self._surviving_full_disks(), self.log.active():
             log.error("failed:\n%s", "".join(traceback.format_exception(error)))
             self.run.status = "failed"
             self.run.error = f"{type(error).__name__}: {error}".strip().splitlines()[0]
             self._write(member, time.perf_counter() - self.started)
+
+    @contextlib.contextmanager
+    def _surviving_full_disks(self) -> Iterator[None]:
+        """Let what cannot be written end this job as failed, and no other."""
+        try:
+            yield
+        except OSError as error:
+            self.run.status, self.run.error = "failed", _unwritten(error)
+            log.error("%s: %s", self.run.run_id, self.run.error)
+        self.is_written = True
 
     def _write(self, member: "Member | None", seconds: float) -> None:
         if member is not None:
@@ -264,7 +258,6 @@ class _Job:
         if not (self.is_lean and self.run.is_finished):
             self.log.flush()
         self.stop()
-        self.is_written = True
 
     def stop(self) -> None:
         """Be no longer in training, with or without a result."""
@@ -316,6 +309,28 @@ def _train(jobs: Sequence[_Job], engine: str | None, report: "Report | None") ->
         job.run = alone.run
 
 
+def _begun(task: Task) -> Run:
+    """Return the run of a task of which nothing is known yet."""
+    commit, clean = checkout()
+    return Run(
+        status="failed",
+        run_id=task.folder.name,
+        identity=identity(task.config),
+        seed=task.config["seed"],
+        config=dict(task.config),
+        overrides=list(task.overrides),
+        versions=dict(library_versions()),
+        commit=commit,
+        clean=clean,
+        folder=task.folder,
+    )
+
+
+def _unwritten(error: OSError) -> str:
+    what = f"{error.filename} " if error.filename else ""
+    return f"{what}cannot be written: {error.strerror or error}"
+
+
 def _finished(task: Task) -> Run | None:
     stored = finished_result(task.config, task.folder)
     if stored is not None:
@@ -328,12 +343,14 @@ def _finished(task: Task) -> Run | None:
 
 def _clear(folder: Path) -> None:
     """Remove what an earlier try left, so that nothing of it mixes with this one."""
-    (folder / "result.json").unlink(missing_ok=True)
-    for name in os.listdir(folder):
-        if name in ("checkpoints", "figures"):
-            shutil.rmtree(folder / name, ignore_errors=True)
-        elif name in ("metrics.csv", "arrays.npz") or name.startswith("events.out.tfevents."):
-            (folder / name).unlink(missing_ok=True)
+    ours = ("result.json", "metrics.csv", "arrays.npz", "checkpoints", "figures")
+    found = [name for name in os.listdir(folder) if name in ours or name.startswith("events.out.tfevents.")]
+    for name in sorted(found, key=lambda name: name != "result.json"):
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _lock_of(folder: Path) -> FileLock:

@@ -72,6 +72,8 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     # An ensemble's engines have optimizers of their own.
     warnings.filterwarnings("ignore", message=".*configure_optimizers.*returned `None`.*")
+    # A login node of a cluster: jobs are dlexp's own processes.
+    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
     # torch's own use of its pytree, in Lightning's data transfer
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric", "lightning_fabric"):

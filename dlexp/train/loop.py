@@ -48,9 +48,7 @@ class Loop:
         network.train()
         with torch.enable_grad():
             for step in range(start, stop):
-                factor = member.schedule.factor(step)
-                for group, rate in zip(self.optimizer.param_groups, self._full_rates, strict=True):
-                    group["lr"] = rate * factor
+                self._set_rates(step)
                 batches = member.batches[step]
                 rows = sum(len(y) for _, y in batches)
                 self.optimizer.zero_grad()
@@ -60,6 +58,7 @@ class Loop:
                 self.last_loss = loss.detach()
                 self.step_optimizer(self.optimizer)
                 member.apply_masks()
+        self._set_rates(stop)  # for who looks at them before the next step
 
     def evaluate(self, split: str) -> dict[str, Tensor]:
         """Return the member's metrics as tensors (1,)."""
@@ -80,6 +79,11 @@ class Loop:
         """Begin anew if told to; the masks are the member's own."""
         if forget:
             self.optimizer.state.clear()
+
+    def _set_rates(self, step: int) -> None:
+        factor = self.member.schedule.factor(step)
+        for group, rate in zip(self.optimizer.param_groups, self._full_rates, strict=True):
+            group["lr"] = rate * factor
 
     def _clip_and_step(self, optimizer: torch.optim.Optimizer) -> None:
         self.member.clip_gradient()

@@ -196,7 +196,7 @@ def test_rescaling_changes_raw_planes_only(run):
         (["at_end=false", "at_start=false", "every_n_steps=5"], set()),
     ],
 )
-def test_planes_are_drawn_for_the_ends_asked_for(settings, planes, run):
+def test_planes_and_figures_are_of_the_ends_asked_for(settings, planes, run):
     _, folder = run(*SMALL, *[f"callbacks.landscape.{setting}" for setting in settings])
     arrays = arrays_of(folder)
     assert {name for name in arrays if "plane_losses" in name} == planes
@@ -204,7 +204,7 @@ def test_planes_are_drawn_for_the_ends_asked_for(settings, planes, run):
     assert figures == {"landscape_line"} | ({"landscape_contours", "landscape_surface"} if planes else set())
 
 
-def test_losses_that_are_not_finite_are_drawn_all_the_same(run):
+def test_losses_that_are_not_finite_are_drawn_in_the_figures_all_the_same(run):
     result, folder = run(
         *SMALL, "callbacks.landscape.extent=1e160", "callbacks.landscape.bias=scale", "model=mlp"
     )
@@ -224,19 +224,3 @@ def test_a_network_that_does_not_move_has_no_trajectory(run):
     )
     assert result.status == "done"
     assert "landscape/trajectory" not in arrays_of(folder)
-
-
-BAD = [
-    (["directions=hessian"], "directions=hessian is not allowed: it must be one of random, trajectory"),
-    (["normalize=weight"], "normalize=weight is not allowed"),
-    (["bias=free"], "bias=free is not allowed"),
-    (["extent=0"], "extent=0 is not allowed"),
-    (["rescaling=0"], "rescaling=0 is not allowed"),
-    (["lines=0"], "lines=0 is not allowed"),
-    (["line_points=50"], "line_points=50 is not allowed: it must be odd"),
-    (["plane_points=2"], "plane_points=2 is not allowed"),
-    (["directions=trajectory", "balance=true"], "balance=true with directions=trajectory is not allowed"),
-    (["directions=trajectory", "at_end=false"], "at_end=false with directions=trajectory is not allowed"),
-    (["directions=trajectory"], "directions=trajectory with 2 measurements is not allowed"),
-    (["every_n_steps=0"], "every_n_steps=0 is not allowed"),
-]

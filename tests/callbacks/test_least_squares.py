@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlexp.train.build import make_network, network_settings
-from tests.callbacks.reading import fitted
+from dlexp.train.build import make_datamodule, make_network, network_settings
 
 SETTINGS = [
     "callbacks=[least_squares]",
@@ -19,6 +18,16 @@ def features_of(result, x):
     """Return phi(W x + b) of a freshly made two-layer network, without the readout's multiplier."""
     network = make_network(network_settings(result.config)).double()
     return network.activation_1(network.hidden_1(torch.from_numpy(x))).detach().numpy()
+
+
+def fitted(run, *overrides):
+    """Return the result, the trained network's readout (weights, bias), and the data as numpy arrays."""
+    result, folder = run(*SETTINGS, *overrides)
+    assert result.status == "done", result.error
+    state = torch.load(folder / "checkpoints" / "last.ckpt")["state_dict"]
+    data = make_datamodule(result.config).tensors(dtype=torch.float64)
+    readout = {k.rpartition(".")[2]: v.numpy() for k, v in state.items() if "readout" in k}
+    return result, readout, {k: v.numpy() for k, v in vars(data).items()}
 
 
 def test_the_readout_is_the_minimum_norm_solution_weights_and_bias(run):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlexp.callbacks.base import MeasureCallback, is_finite
+from dlexp.callbacks.base import MeasureCallback
 from dlexp.config.schedule import Schedule
 from tests.callbacks.reading import fitted
 
@@ -41,15 +41,9 @@ def state_of(member):
     gradients = {name: None if p.grad is None else p.grad.clone() for name, p in network.named_parameters()}
     moments = {n: {k: v.clone() for k, v in s.items()} for n, s in member.optimizer_state().items()}
     modes = [module.training for module in network.modules()]
-    return (
-        named,
-        gradients,
-        moments,
-        modes,
-        torch.get_rng_state(),
-        np.random.get_state()[1],
-        random.getstate(),
-    )
+    numpy_state = np.random.get_state()[1]  # noqa: NPY002
+    drawn = torch.get_rng_state(), numpy_state, random.getstate()
+    return named, gradients, moments, modes, drawn
 
 
 def same(one, other):
@@ -124,6 +118,5 @@ def test_a_network_that_has_diverged_is_not_measured(compose_plain):
     config = compose_plain(*SMALL, "optimizer=sgd", "optimizer.lr=1e20", "trainer.max_steps=9")
     member = fitted(config, Counting(every_n_steps=1))
     assert member.outcome == "diverged"
-    assert not is_finite(member.network)
     assert len(member.recorder.series("counting/step")[0]) < 9
     assert "seconds/counting" not in member.recorder.final

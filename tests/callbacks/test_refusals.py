@@ -39,19 +39,32 @@ class Skipping(nn.Module):
         return self.readout(x + torch.relu(self.hidden(x)))
 
 
-class Detached(nn.Module):
-    """Computes outside torch: nothing can be differentiated."""
+class Noisy(nn.Module):
+    """Draws random numbers whenever it is called."""
 
     def __init__(self, input_dim, output_dim, **_):
         super().__init__()
-        self.readout = nn.Linear(input_dim, output_dim)
+        self.last = nn.Linear(input_dim, output_dim)
 
     def forward(self, x):
-        return torch.from_numpy(self.readout(x).detach().numpy())
+        outputs = self.last(x)
+        return outputs + torch.randn_like(outputs)
 
 
+class Dropping(Skipping):
+    """Draws random numbers in training alone."""
+
+    def forward(self, x):
+        return super().forward(self.drop(x))
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.drop = nn.Dropout(0.5)
+
+
+DROPPING = [f"model._target_={__name__}.Dropping", "callbacks.barrier.matching=false"]
 SKIPPING = [f"model._target_={__name__}.Skipping"]
-DETACHED = [f"model._target_={__name__}.Detached"]
+NOISY = [f"model._target_={__name__}.Noisy"]
 RISK = ["data=linear_teacher", "data.input_dim=10", "model.bias=false", "trainer.max_steps=0"]
 
 # Callbacks, further overrides, and what the sentence names.
@@ -97,6 +110,22 @@ REFUSED = {
         "callbacks.barrier.partner=twin is not allowed",
     ),
     "curve_batch": ("barrier", ["callbacks.barrier.curve_batch_size=10000"], "at most data.n_train"),
+    "twin_with_dropout": ("barrier", DROPPING, "draws random numbers in training"),
+    "late_twin_with_dropout": (
+        "barrier",
+        [*DROPPING, "callbacks.barrier.split_step=5", "data.batch_size=10"],
+        "draws random numbers in training",
+    ),
+    "ticket_with_dropout": (
+        "pruning",
+        [
+            DROPPING[0],
+            "callbacks.pruning.control=random_signs",
+            "training.stopping.train_loss=null",
+            "callbacks.pruning.rounds=3",
+        ],
+        "draws random numbers in training",
+    ),
     "nonlinear": ("min_norm", [], "callbacks.min_norm is not allowed with this network"),
     "classes": ("min_norm", ["model=linear", "data=digits"], "training.loss=cross_entropy is not allowed"),
     "no_layer": ("geometry", ["callbacks.geometry.layers=[nope]"], "layers names 'nope'"),
@@ -126,8 +155,8 @@ REFUSED = {
     ),
     "biases": ("least_squares,random_feature_risk", [*RISK, "model.bias=true"], "without biases"),
     "other_law": ("isotropic_risk", ["data=sine_sum", "data.noise=0.1"], "data.generator._target_="),
-    "no_readout": ("least_squares", DETACHED, "callbacks.least_squares is not allowed"),
-    "no_gradient": ("hessian", DETACHED, "callbacks.hessian is not allowed with this network"),
+    "no_readout": ("least_squares", NOISY, "callbacks.least_squares is not allowed"),
+    "random": ("hessian", NOISY, "callbacks.hessian is not allowed with this network"),
     "task": ("unexplained_variance", ["data=digits"], "data.task=classification is not allowed"),
     "momentum": (
         "ntk",

@@ -89,7 +89,7 @@ def expected_names():
     modules = [
         p.relative_to(REPOSITORY) for p in REPOSITORY.glob("dlexp/**/*.py") if "plugins" not in p.parts
     ]
-    templates = [p.relative_to(REPOSITORY) for p in REPOSITORY.glob("dlexp/studies/report/templates/*")]
+    templates = [p.relative_to(REPOSITORY) for p in REPOSITORY.glob("dlexp/report/templates/*")]
     configs = [Path("dlexp") / p.relative_to(REPOSITORY) for p in REPOSITORY.glob("conf/**/*.yaml")]
     plugins = [p.relative_to(REPOSITORY / "dlexp/plugins") for p in REPOSITORY.glob("dlexp/plugins/**/*.py")]
     return sorted(map(Path.as_posix, [*modules, *templates, *configs, *plugins]))
@@ -129,8 +129,8 @@ def test_the_installed_commands_run_from_an_empty_folder(scripts, tmp_path):
     assert "Warning" not in done.stderr
     assert "tensorboard --logdir outputs/train_fast" in done.stdout
     assert len(list(folder.glob("width=*/result.json"))) == 2
-    composed = next(folder.glob("width=1,*/.hydra/hydra.yaml")).read_text()
+    composed = (folder / "multirun.yaml").read_text()
     assert f"path: {scripts.parent}" in composed  # of conf, inside the package
-    assert "VectorizedLauncher" in composed
+    assert "EnsembleLauncher" in composed
     again = call(scripts / "dlexp-report", "outputs/train_fast", cwd=tmp_path)
     assert again.stdout == done.stdout

@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from dlexp.config.validation import find_problems
-from dlexp.training.build import find_build_problems
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from dlexp.config.resolve import conf_directory
+from dlexp.config.schema import Config
+from dlexp.train.build import find_build_problems
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -94,8 +94,9 @@ def test_a_command_composes_and_validates(line, compose_plain):
     overrides = [word for word in shlex.split(line, comments=True)[2:] if word != "-m"]
     composed = [compose_plain(*job) for job in jobs(overrides)]
     assert composed
-    problems = {p for config in composed for p in [*find_problems(config), *find_build_problems(config)]}
-    assert not problems
+    for config in composed:
+        Config.check(config)
+        assert not find_build_problems(config)
 
 
 @pytest.mark.parametrize("group", ["data", "model", "optimizer", "trainer", "logger", "debug"])

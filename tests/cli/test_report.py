@@ -81,7 +81,7 @@ def test_the_table_is_shown_also_where_nothing_can_be_written(
     assert main([str(tmp_path)]) == 1
     shown = capsys.readouterr()
     assert "test loss" in shown.out
-    assert shown.err == f"Nothing could be written in {tmp_path}: File exists.\n"
+    assert shown.err == f"{tmp_path / '.locks'} cannot be written: File exists.\n"
 
 
 def test_help_names_the_argument(tmp_path: Path) -> None:

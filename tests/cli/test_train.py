@@ -2,227 +2,287 @@
 
 import json
 import os
+import re
 import signal
+import stat
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TRAIN = [sys.executable, str(REPOSITORY / "scripts" / "train.py")]
 FAST = ["debug=fast", "trainer.accelerator=cpu"]
+MINE = """
+import os
+import signal
+
+from hydra.experimental.callback import Callback as HydraCallback
+from pytorch_lightning import Callback
 
 
-def call(*arguments, cwd, **environment):
+class RaisesAtWidthTwo(Callback):
+    def on_train_start(self, trainer, module):
+        if module.network.hidden_1.out_features == 2:
+            raise RuntimeError("width two is unlucky")
+
+
+class Tells(HydraCallback):
+    def on_job_start(self, config, *, task_function, **kwargs):
+        print("start", config.hydra.job.num, config.seed, task_function.__name__)
+
+    def on_job_end(self, config, job_return, **kwargs):
+        print("end", job_return.cfg.seed, job_return.task_name, job_return.return_value > 0)
+"""
+
+
+@pytest.fixture
+def cwd(tmp_path):
+    """An empty folder but for a module of one's own, and ``srun`` on the PATH as on a login node."""
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "bin").mkdir()
+    srun = tmp_path / "bin" / "srun"
+    srun.write_text("#!/bin/sh\n")
+    srun.chmod(srun.stat().st_mode | stat.S_IXUSR)
+    return tmp_path
+
+
+def environment(cwd):
+    paths = [str(cwd), *filter(None, [os.environ.get("PYTHONPATH")])]
+    path = f"{cwd / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+
+
+def call(*arguments, cwd):
     return subprocess.run(
-        [*TRAIN, *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env={**os.environ, **environment},
+        [*TRAIN, *arguments], cwd=cwd, capture_output=True, text=True, timeout=240, env=environment(cwd)
     )
 
 
-def results(folder):
+def results(cwd, name="train_fast"):
     return {
-        path.parent.name.split(",")[0]: json.loads(path.read_text()) for path in folder.glob("*/result.json")
+        path.parent.name.split(",")[0]: json.loads(path.read_text())
+        for path in cwd.glob(f"outputs/{name}/*/result.json")
     }
 
 
-@pytest.fixture(scope="module")
-def failing_module(tmp_path_factory):
-    """A callback that raises for networks of width 2 and leaves the others alone."""
-    folder = tmp_path_factory.mktemp("modules")
-    (folder / "failing.py").write_text(
-        textwrap.dedent("""
-            from pytorch_lightning import Callback
-
-            class RaisesAtWidthTwo(Callback):
-                def on_train_start(self, trainer, module):
-                    if module.network.hidden_1.out_features == 2:
-                        raise RuntimeError("width two is unlucky")
-        """)
-    )
-    return folder
+def statuses(cwd, name="train_fast"):
+    return [json.loads(path.read_text())["status"] for path in cwd.glob(f"outputs/{name}/*/result.json")]
 
 
-@pytest.fixture(scope="module")
-def swept(tmp_path_factory, failing_module):
-    """One sweep from another directory, of whose three jobs the second fails."""
-    cwd = tmp_path_factory.mktemp("elsewhere")
-    sweep = ["-m", "model.width=1,2,5", "+callbacks.f._target_=failing.RaisesAtWidthTwo", *FAST]
-    return cwd, sweep, call(*sweep, cwd=cwd, PYTHONPATH=str(failing_module))
+def logs(cwd):
+    return [path.read_text() for path in cwd.glob("outputs/train_fast/*/train.log")]
 
 
-def test_a_failing_job_takes_no_other_with_it(swept):
-    cwd, _, done = swept
-    folder = cwd / "outputs" / "train_fast"
-    by_width = results(folder)
-    assert done.returncode == 1
-    assert {name: result["status"] for name, result in by_width.items()} == {
-        "width=1": "done",
-        "width=2": "failed",
-        "width=5": "done",
-    }
-    assert by_width["width=2"]["error"] == "RuntimeError: width two is unlucky"
-    last = done.stdout.strip().splitlines()[-1]
-    assert "width=2" in last
-    assert "width two is unlucky" in last
-    log = next(folder.glob("width=2*/train.log")).read_text()
-    assert "Traceback" in log
-    assert "failing.py" in log
+SEEDS = ["-m", "seed=0,1,2,3"]
+RAISES = "+callbacks.f._target_=mine.RaisesAtWidthTwo"
+TELLS = "+hydra.callbacks.mine._target_=mine.Tells"
+THREAD = "hydra.launcher.executor={_target_: concurrent.futures.ThreadPoolExecutor, max_workers: 1}"
+REFUSED = "The configuration cannot be run:\n  "
 
 
-def test_the_terminal_shows_a_table_and_nothing_else(swept):
-    _, _, done = swept
-    assert done.stderr == ""
-    assert "test loss" in done.stdout
-    assert "tensorboard --logdir outputs/train_fast" in done.stdout
+class Ends(NamedTuple):
+    """How a command ends: patterns of what it prints, its jobs' statuses, and what each train.log holds."""
+
+    arguments: list[str]
+    code: int = 0
+    stdout: str = "test.loss"
+    stderr: str = ""  # the whole of it
+    statuses: str = "done done done done"
+    log: str = ""
+
+
+COMMANDS = {
+    "one job": Ends(
+        ["model.width=3"],
+        stdout=r"(?s)test/loss.*results: outputs.*tensorboard --logdir outputs",
+        statuses="done",
+        log="one of 1 networks",
+    ),
+    "a sweep": Ends(
+        SEEDS,
+        stdout=r"(?s)test loss.*report.html.*tensorboard --logdir outputs/train_fast",
+        log="one of 4 networks",
+    ),
+    "one by one": Ends([*SEEDS, "hydra/launcher=serial"], log="trained by itself: training.engine=loop"),
+    "by Hydra": Ends([*SEEDS, "hydra/launcher=basic"], log="one of 1 networks"),
+    "workers": Ends([*SEEDS, "hydra.launcher.workers=2"], log="one of 2 networks"),
+    "an executor": Ends([*SEEDS, THREAD], log="one of 4 networks"),
+    "a job that raises": Ends(
+        ["-m", "model.width=1,2,5", RAISES],
+        code=1,
+        stdout=r"(?m)^failed: .*width=2.*: RuntimeError: width two is unlucky \(.*train.log\)$",
+        statuses="done done failed",
+    ),
+    "a job that diverges": Ends(
+        ["-m", "optimizer=sgd", "optimizer.lr=0.01,1e30"],
+        code=1,
+        stdout=r"(?m)^diverged: .*lr=1e\+?30.* no longer finite",
+        statuses="diverged done",
+    ),
+    "one that diverges": Ends(
+        ["optimizer=sgd", "optimizer.lr=1e30"],
+        code=1,
+        stdout="results: ",
+        stderr=r"diverged: .*no longer finite.*train.log\)\n",
+        statuses="diverged",
+    ),
+    "no step": Ends(["trainer.max_steps=0"], statuses="done", log="after 0 steps"),
+    "mixed precision": Ends(
+        ["trainer.precision=bf16-mixed", "trainer.gradient_clip_val=1"],
+        statuses="done",
+        log="Lightning's hooks",
+    ),
+    "a wrong value": Ends(
+        ["model.width=0"],
+        code=1,
+        stdout="^$",
+        stderr=rf"{REFUSED}model.width=0 is not allowed: [^\n]*\n",
+        statuses="",
+    ),
+    "wrong values": Ends(
+        ["-m", "model.width=1,0,5", "optimizer.lr=nan"],
+        code=1,
+        stdout="^$",
+        stderr=rf"{REFUSED}(?=[^$]*optimizer.lr=nan )(?=[^$]*model.width=0 )[^$]*of 3 jobs\)\n",
+        statuses="",
+    ),
+    "no place": Ends(
+        ["-m", "seed=0,1", "hydra.sweep.dir=mine.py/x"],
+        code=1,
+        stdout="^$",
+        stderr=r"Results cannot be written to [^\n]*\.\n",
+        statuses="",
+    ),
+    "callbacks of Hydra": Ends(
+        ["-m", "seed=3,4", TELLS],
+        stdout="^start 0 3 train\nend 3 train True\nstart 1 4 train\nend 4 train True\n",
+        statuses="done done",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command(name, cwd):
+    ends = COMMANDS[name]
+    done = call(*ends.arguments, *FAST, cwd=cwd)
+    assert done.returncode == ends.code, done
+    assert re.fullmatch(ends.stderr, done.stderr), done.stderr
+    assert re.search(ends.stdout, done.stdout), done.stdout
     assert "Warning" not in done.stdout
     assert "\x1b" not in done.stdout
+    assert " ".join(sorted(statuses(cwd))) == ends.statuses
+    assert all(ends.log in text for text in logs(cwd)), logs(cwd)
 
 
-def test_a_runs_folder_is_whole(swept):
-    folder = next((swept[0] / "outputs" / "train_fast").glob("width=5*"))
-    names = {path.name.split(".")[0] for path in folder.iterdir()}
-    assert names >= {"result", "metrics", "events", "checkpoints", "train", ""}
-    result = json.loads((folder / "result.json").read_text())
-    assert set(result) >= {
-        "status",
-        "config",
-        "overrides",
-        "seed",
-        "metrics",
-        "error",
-        "duration_s",
-        "versions",
-        "device",
-    }
-    assert "model.width=5" in result["overrides"]
-    assert (folder / ".hydra" / "config.yaml").exists()
-    assert (folder / "metrics.csv").read_text().startswith("step,epoch,name,value\n0,0,")
+def test_a_second_call_trains_what_is_not_done(cwd):
+    sweep = ["-m", "model.width=1,2,5", RAISES, *FAST]
+    call(*sweep, cwd=cwd)
+    written = {path: path.stat().st_mtime_ns for path in cwd.glob("outputs/train_fast/*/result.json")}
+    assert len(written) == 3
+    damaged = next(path for path in written if "width=5" in path.parent.name)
+    good = json.loads(damaged.read_text())["metrics"]
+    damaged.write_text('{"status": "done", ')
+    call(*[override.replace("1,2,5", "1,2,5,7") for override in sweep], cwd=cwd)
+    changed = {path.parent.name.split(",")[0] for path, t in written.items() if path.stat().st_mtime_ns != t}
+    assert changed == {"width=2", "width=5"}
+    assert set(results(cwd)) == {"width=1", "width=2", "width=5", "width=7"}
+    assert json.loads(damaged.read_text())["metrics"] == good
+    call(*sweep, "rerun=true", cwd=cwd)
+    assert all(path.stat().st_mtime_ns != t for path, t in written.items())
 
 
-def test_the_sweeps_folder_holds_tables_and_figures(swept):
-    folder = swept[0] / "outputs" / "train_fast"
-    assert (folder / "runs.csv").exists()
-    assert (folder / "summary.csv").exists()
-    assert list((folder / "figures").glob("*.png"))
+def start(arguments, cwd):
+    return subprocess.Popen(
+        [*TRAIN, *arguments],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(cwd),
+        # a shell starts its background jobs with SIGINT ignored, and the tests may be one
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
 
 
-def test_running_again_trains_only_what_is_not_finished(swept, failing_module):
-    cwd, sweep, _ = swept
-    folder = cwd / "outputs" / "train_fast"
-    before = {path: path.stat().st_mtime_ns for path in folder.glob("*/result.json")}
-    wider = [o.replace("1,2,5", "1,2,5,7") for o in sweep]
-    call(*wider, cwd=cwd, PYTHONPATH=str(failing_module))
-    changed = {p.parent.name.split(",")[0] for p, t in before.items() if p.stat().st_mtime_ns != t}
-    assert changed == {"width=2"}
-    assert "width=7" in results(folder)
-    again = call(*sweep, "rerun=true", cwd=cwd, PYTHONPATH=str(failing_module))
-    assert again.returncode == 1
-    assert all(path.stat().st_mtime_ns != t for path, t in before.items())
-    log = next(folder.glob("width=1*/train.log")).read_text()
-    assert "already finished: the stored result is returned" in log
-
-
-def test_a_damaged_result_is_made_again(swept, failing_module):
-    cwd, sweep, _ = swept
-    path = next((cwd / "outputs" / "train_fast").glob("width=5*/result.json"))
-    good = json.loads(path.read_text())["metrics"]
-    path.write_text('{"status": "done", ')
-    call(*sweep, cwd=cwd, PYTHONPATH=str(failing_module))
-    assert json.loads(path.read_text())["metrics"] == good
-
-
-def test_a_diverged_job_is_named_and_the_exit_code_says_so(tmp_path):
-    done = call("-m", "optimizer=sgd", "optimizer.lr=0.01,1e9", *FAST, "hydra/launcher=basic", cwd=tmp_path)
-    statuses = sorted(r["status"] for r in results(tmp_path / "outputs" / "train_fast").values())
-    assert statuses == ["diverged", "done"] or done.returncode == 1
-    assert done.returncode == 1
-    assert "no longer finite" in done.stdout
-
-
-def test_wrong_values_stop_a_sweep_before_its_first_job(tmp_path):
-    done = call("-m", "model.width=1,0,5", "optimizer.lr=nan", *FAST, cwd=tmp_path)
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[1:] == [
-        "  optimizer.lr=nan is not allowed: it must be a finite number above 0. (3 of 3 jobs)",
-        "  model.width=0 is not allowed: it must be at least 1. (1 of 3 jobs)",
-    ]
-    assert not list(tmp_path.glob("outputs/*/*/"))
-
-
-def test_a_single_job_prints_its_result_and_refuses_wrong_values(tmp_path):
-    done = call("model.width=3", *FAST, "hydra.run.dir=here", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "test/loss" in done.stdout
-    assert json.loads((tmp_path / "here" / "result.json").read_text())["status"] == "done"
-    refused = call("model.width=0", cwd=tmp_path)
-    assert refused.returncode == 1
-    assert "model.width=0 is not allowed" in refused.stderr
-    assert "Traceback" not in refused.stderr
-
-
-def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
-    (tmp_path / "outputs").write_text("a file where the folder should be")
-    done = call("-m", "model.width=1,2", *FAST, cwd=tmp_path)
-    assert done.returncode == 1
-    assert done.stderr.startswith("Results cannot be written to ")
-    assert len(done.stderr.splitlines()) == 1
+def wait_for(condition):
+    deadline = time.monotonic() + 200
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(
     ("sent", "code"),
     [
-        (signal.SIGKILL, -9),
         (signal.SIGINT, 130),
+        pytest.param(signal.SIGKILL, -9, marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
     ],
 )
-def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(sent, code, tmp_path):
+def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(sent, code, cwd):
     # one job after the other, so that some are finished when it is interrupted
     sweep = ["-m", "model.width=1,2,3", "trainer.max_steps=3000", "hydra/launcher=serial"]
-    folder = tmp_path / "outputs" / "train"
-    process = subprocess.Popen(
-        [*TRAIN, *sweep],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        # a shell starts its background jobs with SIGINT ignored, and the tests may be one
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-    deadline = time.monotonic() + 120
-    while not list(folder.glob("width=1*/result.json")) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    process = start(sweep, cwd)
+    wait_for(lambda: list(cwd.glob("outputs/train/width=1*/result.json")))
     process.send_signal(sent)
-    process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode == code
-    finished = {path: path.stat().st_mtime_ns for path in folder.glob("*/result.json")}
+    assert len(stderr.splitlines()) == (sent != signal.SIGKILL)
+    finished = {path: path.stat().st_mtime_ns for path in cwd.glob("outputs/train/*/result.json")}
     assert 1 <= len(finished) < 3
-    again = call(*sweep, cwd=tmp_path)
-    assert again.returncode == 0
-    assert {r["status"] for r in results(folder).values()} == {"done"}
-    assert len(results(folder)) == 3
+    assert call(*sweep, cwd=cwd).returncode == 0
+    assert statuses(cwd, "train") == ["done"] * 3
     assert all(path.stat().st_mtime_ns == t for path, t in finished.items())
 
 
+def test_a_termination_while_the_report_is_made_is_one_line(cwd):
+    sweep = ["-m", "seed=0,1", *FAST]
+    call(*sweep, cwd=cwd)
+    table = cwd / "outputs" / "train_fast" / "runs.csv"
+    (cwd / "sitecustomize.py").write_text(
+        "import os, time\n"
+        "replace = os.replace\n"
+        "def wait(source, target, **kwargs):\n"
+        "    if str(target).endswith('runs.csv'):\n"
+        "        open('waits', 'w').close()\n"
+        "        time.sleep(200)\n"
+        "    replace(source, target, **kwargs)\n"
+        "os.replace = wait\n"
+    )
+    table.unlink()
+    process = start(sweep, cwd)
+    wait_for((cwd / "waits").exists)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, len(stderr.splitlines())) == (143, 1)
+    assert not table.exists()
+    (cwd / "sitecustomize.py").unlink()
+    assert call(*sweep, cwd=cwd).returncode == 0
+    assert table.exists()
+
+
+@pytest.mark.parametrize("file", ["runs.csv", "report.html"])
+def test_a_report_that_cannot_be_written_is_named(file, cwd):
+    sweep = ["-m", "seed=0,1", *FAST]
+    (cwd / "outputs" / "train_fast" / file / "in the way").mkdir(parents=True)
+    done = call(*sweep, cwd=cwd)
+    assert done.returncode == 1
+    assert "test loss" in done.stdout
+    assert re.fullmatch(rf"\S*outputs/train_fast/{file} cannot be written: .*\.\n", done.stderr)
+    assert statuses(cwd) == ["done"] * 2
+
+
 @pytest.mark.slow
-def test_two_sweeps_on_one_folder_at_once(tmp_path):
-    sweep = [*TRAIN, "-m", "model.width=1,2,3,4", *FAST]
-    both = [
-        subprocess.Popen(sweep, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in "ab"
-    ]
+def test_two_sweeps_on_one_folder_at_once(cwd):
+    both = [start(["-m", "model.width=1,2,3,4", *FAST], cwd) for _ in "ab"]
     outputs = [process.communicate(timeout=240) for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
-    folder = tmp_path / "outputs" / "train_fast"
-    assert len(results(folder)) == 4
-    assert len(list(folder.glob("width=*/events.*"))) == 4  # trained once each
-    assert len((folder / "runs.csv").read_text().splitlines()) == 5
+    assert len(list(cwd.glob("outputs/train_fast/width=*/events.*"))) == 4  # trained once each
+    assert len((cwd / "outputs" / "train_fast" / "runs.csv").read_text().splitlines()) == 5
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["--info", "defaults"]])

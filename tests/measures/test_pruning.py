@@ -9,13 +9,11 @@ from torch import Tensor, nn
 
 from dlexp.measures.pruning import (
     apply_masks,
-    constant_magnitudes,
     dense_masks,
     density,
     magnitude_masks,
     random_masks,
     random_signs,
-    reinitialized,
 )
 from dlexp.models.mlp import MLP
 
@@ -206,27 +204,18 @@ def test_apply_masks_gives_exact_zeros_and_passes_the_rest_on() -> None:
     assert torch.equal(values["w"].nan_to_num(), before.nan_to_num())
 
 
-def test_controls_keep_what_they_promise() -> None:
+def test_random_signs_keep_magnitudes() -> None:
     model = network(width=40)
     initial = {name: p.detach() for name, p in model.named_parameters()}
     masks = magnitude_masks(model, 0.5)
-    shuffled = reinitialized(initial, masks, generator=generator())
     signs = random_signs(initial, masks, generator=generator())
-    constant = constant_magnitudes(initial, masks)
     for name, value in initial.items():
         if name not in masks:
-            assert shuffled[name] is signs[name] is constant[name] is value
+            assert signs[name] is value
             continue
-        assert torch.equal(shuffled[name].flatten().sort().values, value.flatten().sort().values)
-        assert (
-            abs(float(torch.corrcoef(torch.stack([shuffled[name].flatten(), value.flatten()]))[0, 1])) < 0.2
-        )
         assert torch.equal(signs[name].abs(), value.abs())
         assert 0.35 < float((signs[name] == value).float().mean()) < 0.65
         assert 0.35 < float((signs[name] > 0).float().mean()) < 0.65
-        assert torch.equal(constant[name].sign(), value.sign())
-        torch.testing.assert_close(constant[name].norm(), value.norm())
-        assert len(constant[name].abs().unique()) == 1
 
 
 def test_model_stays_as_it_is() -> None:

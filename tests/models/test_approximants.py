@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from dlexp.config.validation import find_problems
 
+from dlexp.config.errors import ConfigError
+from dlexp.config.schema import Config
 from dlexp.models.approximants import bumps, shallow_tent_map, tent_map
 
 GRID = torch.linspace(-1, 1, 1000, dtype=torch.float64)[:, None]
@@ -95,5 +96,5 @@ def test_a_construction_is_a_job_without_training(run):
 
 
 def test_a_construction_in_single_precision_is_refused(compose_plain):
-    (problem,) = find_problems(compose_plain("model=bumps", "data=damped_wave_grid"))
-    assert "trainer.precision=32-true is not allowed" in problem
+    with pytest.raises(ConfigError, match=r"trainer\.precision=32-true is not allowed"):
+        Config.check(compose_plain("model=bumps", "data=damped_wave_grid"))

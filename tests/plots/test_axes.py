@@ -60,6 +60,11 @@ def test_what_is_below_a_logarithmic_axis_is_marked_there_once(axes: Any) -> Non
     assert line.get_ydata().tolist() == [value for (value,) in values]
 
 
+def test_what_is_not_positive_does_not_stretch_a_logarithmic_axis(axes: Any) -> None:
+    band(log(axes, "y"), points_of([[1.0], [-1e6]]))
+    assert fit(axes).get_ylim()[1] < 10
+
+
 def test_bars_begin_at_zero_and_laws_do_not_stretch_the_axis(axes: Any) -> None:
     bars(axes, {"a": [9.0, 10.0]})
     assert fit(axes).get_ylim()[0] == 0

@@ -48,6 +48,10 @@ def test_a_final_value_that_is_not_finite_is_null_beside_its_reason(tmp_path: Pa
     assert stored["schema"] == 2
     assert stored["metrics"] == {"a": None, "b": None, "c": None, "d": 1.0}
     assert stored["not_finite"] == {"a": "inf", "b": "-inf", "c": "nan"}
+    found = read_result(tmp_path)
+    assert found is not None
+    assert (found.metrics["a"], found.metrics["b"], found.metrics["d"]) == (math.inf, -math.inf, 1.0)
+    assert math.isnan(found.metrics["c"])
 
 
 def test_a_result_of_version_0_1_is_read(tmp_path: Path) -> None:

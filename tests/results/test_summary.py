@@ -1,3 +1,4 @@
+import itertools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -176,6 +177,17 @@ def test_crossed_seeds_have_the_interval_of_their_levels(tmp_path: Path, write_r
     assert found.n == 25
     assert found.mean == pytest.approx(alone.mean)
     assert (found.low, found.high) == pytest.approx((alone.low, alone.high))
+
+
+def test_of_two_crossed_seeds_both_count(tmp_path: Path, write_run: WriteRun) -> None:
+    """The variance of the mean is the sum of what the rows and what the columns give it."""
+    first, second = (1.0, 1.4, 0.8, 1.1, 1.3), (0.2, 0.9, 0.1, 0.4, 0.3)
+    for data, model in itertools.product(range(5), range(5)):
+        seeds = {"data.seed": data, "model.seed": model}
+        write_run(tmp_path, seeds, {"test/loss": first[data] + second[model]})
+    (setting,) = summarize(read_runs(tmp_path)).settings
+    halves = [estimate(effects).half_width for effects in (first, second)]
+    assert setting.estimate("test/loss").half_width == pytest.approx(math.hypot(*halves))
 
 
 def test_crossed_seeds_without_some_combination_have_no_interval(tmp_path: Path, write_run: WriteRun) -> None:

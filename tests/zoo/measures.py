@@ -21,8 +21,6 @@ from dlexp.measures.geometry import layer_features
 from dlexp.measures.hessian import (
     classify_critical_point,
     find_critical_point,
-    gauss_newton_matrix,
-    gauss_newton_product,
     hessian_matrix,
     hvp,
     spectral_density,
@@ -115,12 +113,6 @@ def check_spectral_density(network: nn.Module, oracle: Oracle) -> None:
     weighty = found.nodes[found.weights > 1e-6]
     nearest = (weighty[:, None] - values[None]).abs().amin(dim=1)
     _equal(nearest, torch.zeros_like(nearest), 1e-6 * float(values.abs().max()) * 1e3)
-
-
-def check_gauss_newton(network: nn.Module, oracle: Oracle) -> None:
-    _equal(gauss_newton_matrix(*_arguments(network, oracle)), oracle.gauss_newton)
-    vectors = _directions(oracle, 2)
-    _equal(gauss_newton_product(*_arguments(network, oracle), vectors), vectors @ oracle.gauss_newton)
 
 
 def check_classify_critical_point(network: nn.Module, oracle: Oracle) -> None:
@@ -295,7 +287,6 @@ MEASURES: dict[str, Measure] = {
     "top_eigenvalues": Measure(check_top_eigenvalues),
     "trace": Measure(check_trace),
     "spectral_density": Measure(check_spectral_density),
-    "gauss_newton": Measure(check_gauss_newton),
     "classify_critical_point": Measure(check_classify_critical_point),
     "find_critical_point": Measure(check_find_critical_point),
     "empirical_ntk": Measure(check_empirical_ntk, by_row=True),

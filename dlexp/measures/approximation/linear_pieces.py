@@ -58,6 +58,9 @@ def linear_pieces(
 
     Raises ``ValueError`` for any other module, more than one input, weights that are not finite, lower >=
     upper, and more than ``max_regions`` intervals.
+
+    >>> linear_pieces(nn.Sequential(nn.Linear(1, 5), nn.ReLU(), nn.Linear(5, 1))).count
+    6
     """
     if not lower < upper:
         raise ValueError(f"lower={lower} and upper={upper} enclose no interval; allowed: lower < upper")

@@ -16,6 +16,9 @@ def barrier(losses: Tensor, definition: str = "linear") -> Tensor:
     None is negative, as the maximum includes the ends. NaN losses give NaN.
 
     Raises ``ValueError`` for an unknown definition and fewer than two losses.
+
+    >>> barrier(torch.tensor([1.0, 5.0, 2.0]))
+    tensor(3.5000)
     """
     if definition not in BARRIER_DEFINITIONS:
         raise ValueError(f"definition={definition!r} is unknown; allowed: {', '.join(BARRIER_DEFINITIONS)}")

@@ -54,6 +54,9 @@ def end_points(model_a: nn.Module, model_b: nn.Module) -> Tensor:
 
     Raises ``ValueError`` if the trainable parameters differ in name, shape, type or device, or if frozen
     parameters or buffers differ in value: a path through the trainable parameters would then not end at both.
+
+    >>> end_points(nn.Linear(3, 2), nn.Linear(3, 2)).shape
+    torch.Size([2, 8])
     """
     a, b = trainable_parameters(model_a), trainable_parameters(model_b)
     described_a, described_b = (
@@ -95,6 +98,11 @@ def path_losses(
     its own parameters do not matter.
 
     Raises ``ValueError`` for fewer than two points or knots, and for knots that do not fit the model.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> model, x, y = nn.Linear(1, 1), torch.ones(4, 1), torch.zeros(4, 1)
+    >>> path_losses(model, mean_squared_error, x, y, torch.tensor([[1.0, 0.0], [3.0, 0.0]]), points=3)
+    tensor([1., 4., 9.])
     """
     if points < 2:
         raise ValueError(f"points={points} must be at least 2, to hold both ends")

@@ -17,6 +17,9 @@ def principal_component_dimension(features: Tensor, *, threshold: float = 0.95) 
 
     Shapes: ``features`` (N, P). Raises ``ValueError`` for other shapes, features that are not finite and a
     threshold outside (0, 1].
+
+    >>> principal_component_dimension(torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.1]]))
+    1
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold={threshold} is no share of the variance; allowed: above 0, at most 1")
@@ -36,6 +39,9 @@ def participation_ratio(features: Tensor) -> float:
     p n / (n + p + 1): it cannot exceed the number of samples.
 
     Shapes: ``features`` (N, P). Raises ``ValueError`` for other shapes and features that are not finite.
+
+    >>> participation_ratio(torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]]))
+    2.0
     """
     variances = _principal_variances(features)
     total = variances.sum()

@@ -12,7 +12,11 @@ Hook = Callable[[nn.Module, tuple[object, ...], object], None]
 
 
 def leaf_modules(model: nn.Module) -> list[str]:
-    """Return the names of the modules without submodules, in the order of ``model.named_modules()``."""
+    """Return the names of the modules without submodules, in the order of ``model.named_modules()``.
+
+    >>> leaf_modules(nn.Sequential(nn.Linear(3, 2), nn.ReLU()))
+    ['0', '1']
+    """
     return [
         name
         for name, module in model.named_modules()
@@ -23,7 +27,11 @@ def leaf_modules(model: nn.Module) -> list[str]:
 
 
 def nonlinear_modules(model: nn.Module) -> list[str]:
-    """Return the names of the leaf modules without parameters: activations, pooling and the like."""
+    """Return the names of the leaf modules without parameters: activations, pooling and the like.
+
+    >>> nonlinear_modules(nn.Sequential(nn.Linear(3, 2), nn.ReLU()))
+    ['1']
+    """
     modules = dict(model.named_modules())
     return [name for name in leaf_modules(model) if next(modules[name].parameters(), None) is None]
 

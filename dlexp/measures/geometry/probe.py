@@ -38,6 +38,10 @@ def classification_probe(
 
     Shapes: features (N, P), labels (N,) of an integer type. Raises ``ValueError`` for other shapes or types,
     features that are not finite, fewer than two classes and regularization <= 0.
+
+    >>> x, labels = torch.tensor([[0.0], [1.0], [10.0], [11.0]]), torch.tensor([0, 0, 1, 1])
+    >>> classification_probe(x, labels, x, labels).test_error
+    0.0
     """
     train, test = _standardised(train_features, test_features)
     targets = [
@@ -72,6 +76,10 @@ def regression_probe(
 
     Shapes: features (N, P), targets (N,) or (N, K). Raises ``ValueError`` for other shapes, numbers that are
     not finite and regularization <= 0.
+
+    >>> x = torch.arange(10.0)[:, None]
+    >>> regression_probe(x, 2 * x[:, 0], x, 2 * x[:, 0], regularization=1e-8).test_error < 1e-12
+    True
     """
     train, test = _standardised(train_features, test_features)
     targets = [_targets("train_targets", train_targets, train), _targets("test_targets", test_targets, test)]

@@ -19,6 +19,10 @@ def variability_collapse(features: Tensor, labels: Tensor) -> float:
 
     Shapes: ``features`` (N, P), ``labels`` (N,) integers. Raises ``ValueError`` for other shapes or types,
     features that are not finite and fewer than two classes.
+
+    >>> x, labels = torch.tensor([[0.0], [1.0], [10.0], [11.0]]), torch.tensor([0, 0, 1, 1])
+    >>> variability_collapse(x, labels) < 0.1
+    True
     """
     deviations, means, weights = _scatter(features, labels)
     classes = len(means)
@@ -42,6 +46,10 @@ def fisher_ratio(features: Tensor, labels: Tensor) -> float:
     constant features). Invariant under rotations and scale.
 
     Shapes and errors: as :func:`variability_collapse`.
+
+    >>> x, labels = torch.tensor([[0.0], [1.0], [10.0], [11.0]]), torch.tensor([0, 0, 1, 1])
+    >>> fisher_ratio(x, labels) > 10
+    True
     """
     deviations, means, weights = _scatter(features, labels)
     within = weights @ deviations.square().sum(1)

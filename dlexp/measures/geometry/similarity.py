@@ -18,6 +18,10 @@ def linear_cka(x: Tensor, y: Tensor, *, debiased: bool = True) -> float:
 
     NaN where a kernel is constant, so that nothing can be aligned. Shapes: ``x`` (N, P), ``y`` (N, Q). Raises
     ``ValueError`` for other shapes, features that are not finite, and N < 4 (debiased) or N < 2.
+
+    >>> x = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    >>> round(linear_cka(x, 2 * x + 1), 4)
+    1.0
     """
     pair = [_centred("x", x, len(x), debiased), _centred("y", y, len(x), debiased)]
     own = [_hsic(features, features, debiased) for features in pair]
@@ -34,6 +38,10 @@ def cka_matrix(
 
     ``other`` is the same inputs' features in another network; default: the same network. See
     :func:`linear_cka`.
+
+    >>> x = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    >>> cka_matrix({"0": x, "1": x}, {"0": x}).shape
+    torch.Size([2, 1])
     """
     columns = features if other is None else other
     result = torch.empty(len(features), len(columns), dtype=torch.float64)
@@ -52,6 +60,10 @@ def cka_to_reference(
     """Return each layer's CKA with itself in the reference network, such as the one at initialisation.
 
     Raises ``ValueError`` if the two have different layers; see :func:`linear_cka`.
+
+    >>> x = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    >>> {name: round(value, 4) for name, value in cka_to_reference({"0": x}, {"0": -x}).items()}
+    {'0': 1.0}
     """
     if set(features) != set(reference):
         raise ValueError(

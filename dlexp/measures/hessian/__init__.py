@@ -10,9 +10,8 @@ from dlexp.measures.hessian.critical_point_search import FoundPoint, find_critic
 from dlexp.measures.hessian.critical_points import CriticalPoint, Kind, classify_critical_point, kind_of
 from dlexp.measures.hessian.distinct import distinct_points, rank_correlation
 from dlexp.measures.hessian.eigenvalues import Eigenpairs, lanczos_eigenvalues, top_eigenvalues
-from dlexp.measures.hessian.gauss_newton import gauss_newton_matrix, gauss_newton_product
 from dlexp.measures.hessian.hvp import hvp
-from dlexp.measures.hessian.operators import Operator, gauss_newton_operator, hessian_operator
+from dlexp.measures.hessian.operators import Operator, hessian_operator
 from dlexp.measures.hessian.random_matrices import goe_positive_definite_share
 from dlexp.measures.hessian.spectral_density import SpectralDensity, lanczos_quadrature, spectral_density
 from dlexp.measures.hessian.spectrum import (
@@ -37,9 +36,6 @@ __all__ = [
     "classify_critical_point",
     "distinct_points",
     "find_critical_point",
-    "gauss_newton_matrix",
-    "gauss_newton_operator",
-    "gauss_newton_product",
     "goe_positive_definite_share",
     "hessian_matrix",
     "hessian_operator",

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dlexp.measures.functional import Loss, flat_gradient
 from dlexp.measures.points import agree
 
 log = logging.getLogger(__name__)
@@ -86,23 +85,3 @@ class BackwardProducts:
             ],
             dim=1,
         ).detach()
-
-
-class OutputCurvature:
-    """``u -> (d^2 L / df^2) u`` at given outputs (N, ...), for any twice differentiable loss.
-
-    >>> from dlexp.measures.functional import mean_squared_error
-    >>> outputs = torch.zeros(2, 1)
-    >>> OutputCurvature(mean_squared_error, outputs, torch.ones(2, 1))(torch.ones(1, 2, 1)).flatten()
-    tensor([1., 1.])
-    """
-
-    def __init__(self, loss_fn: Loss, outputs: Tensor, targets: Tensor) -> None:
-        with torch.enable_grad():
-            leaf = outputs.detach().requires_grad_()
-            gradient = flat_gradient(loss_fn(leaf, targets).reshape(()), [leaf], create_graph=True)
-        self._products = BackwardProducts(gradient, [leaf], is_trusted=False)
-
-    def __call__(self, directions: Tensor) -> Tensor:
-        """Return the product for each row of ``directions`` (B, N, ...), shaped as they are."""
-        return self._products(directions.flatten(1)).reshape(directions.shape)

@@ -70,6 +70,11 @@ def find_critical_point(
 
     Raises ``ValueError`` for starts of the wrong shape, a tolerance that is not positive, a negative weight
     decay and a step or chunk number below 1, ``MemoryError`` with the estimate if the Hessians do not fit.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> model, x, y = nn.Linear(1, 1), torch.ones(4, 1), torch.zeros(4, 1)
+    >>> bool(find_critical_point(model.double(), mean_squared_error, x.double(), y.double()).converged)
+    True
     """
     if not tolerance > 0:
         raise ValueError(f"tolerance={tolerance} is not allowed; allowed: above 0")

@@ -53,6 +53,11 @@ def classify_critical_point(
 
     Raises ``ValueError`` for a negative tolerance or weight decay, ``MemoryError`` with the estimate if the
     dense Hessian would not fit.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> model, x, y = nn.Linear(1, 1), torch.ones(4, 1), torch.zeros(4, 1)
+    >>> classify_critical_point(model, mean_squared_error, x, model(x).detach()).kind  # w + b alone is seen
+    'degenerate'
     """
     for name, value in (("gradient_tolerance", gradient_tolerance), ("weight_decay", weight_decay)):
         if not value >= 0:
@@ -70,7 +75,11 @@ def classify_critical_point(
 
 
 def kind_of(counts: Inertia) -> Kind:
-    """Return the kind of a critical point whose Hessian has these signs."""
+    """Return the kind of a critical point whose Hessian has these signs.
+
+    >>> kind_of(Inertia(negative=1, zero=0, positive=2))
+    'strict saddle'
+    """
     if counts.negative == 0:
         return "minimum" if counts.zero == 0 else "degenerate"
     return "maximum" if counts.zero == counts.positive == 0 else "strict saddle"

@@ -26,6 +26,12 @@ def hvp(
 
     Raises ``ValueError`` if the shape, type or device of ``v`` does not fit the parameters, and for a module
     in a random or updating mode.
+
+    >>> import torch
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> model, x, y = nn.Linear(1, 1), torch.ones(4, 1), torch.zeros(4, 1)
+    >>> hvp(model, mean_squared_error, x, y, torch.tensor([1.0, 0.0]))
+    tensor([2., 2.])
     """
     vectors = require_vectors(v, parameter_vector(model), "v")
     operator = hessian_operator(model, loss_fn, x, y, batch_size=batch_size, chunk_size=chunk_size)

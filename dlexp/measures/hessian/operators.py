@@ -1,4 +1,4 @@
-"""The Hessian and the Gauss-Newton matrix as linear operators on batches of vectors."""
+"""The Hessian as a linear operator on batches of vectors."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.measures.functional import FunctionalLoss, Loss, flat_gradient
-from dlexp.measures.hessian.backward import BackwardProducts, OutputCurvature
+from dlexp.measures.hessian.backward import BackwardProducts
 from dlexp.measures.isolation import differentiable, ordinary
 from dlexp.measures.memory import require_memory
 
@@ -38,64 +38,12 @@ def hessian_operator(
 
     Raises ``ValueError`` as :class:`~dlexp.measures.functional.FunctionalLoss`, for sizes below 1, and for
     ``batch_size`` with a loss that is no mean over rows or a module whose rows depend on each other.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> operator = hessian_operator(nn.Linear(1, 1), mean_squared_error, torch.ones(4, 1), torch.zeros(4, 1))
+    >>> operator(torch.tensor([[1.0, 0.0]]))
+    tensor([[2., 2.]])
     """
-    return _operator(model, loss_fn, x, y, batch_size, chunk_size, gauss_newton=False)
-
-
-def gauss_newton_operator(
-    model: nn.Module,
-    loss_fn: Loss,
-    x: Tensor,
-    y: Tensor,
-    *,
-    batch_size: int | None = None,
-    chunk_size: int | None = None,
-) -> Operator:
-    """Return ``V -> V G`` with G = J^T (d^2 L / df^2) J, J the Jacobian of the outputs, for V (B, P).
-
-    The Hessian without the curvature of the network (Schraudolph 2002, Neural Computation 14(7)). Arguments
-    and errors as in :func:`hessian_operator`.
-    """
-    return _operator(model, loss_fn, x, y, batch_size, chunk_size, gauss_newton=True)
-
-
-def dense_matrix(operator: Operator, size: int, like: Tensor, what: str) -> Tensor:
-    """Return the operator's matrix (size, size), made exactly symmetric.
-
-    Raises ``MemoryError`` with the estimate if three such matrices do not fit.
-    """
-    require_memory(3 * size**2 * like.element_size(), like.device, f"{what} of {size} parameters")
-    matrix = operator(torch.eye(size, dtype=like.dtype, device=like.device))
-    return (matrix + matrix.T) / 2
-
-
-def require_vectors(v: Tensor, like: Tensor, name: str) -> Tensor:
-    """Return ``v`` (P,) or (B, P) as (B, P).
-
-    Raises ``ValueError`` if its shape, type or device does not fit the parameter vector ``like`` (P,).
-    """
-    if v.ndim not in (1, 2) or v.shape[-1] != len(like):
-        raise ValueError(
-            f"{name} has shape {tuple(v.shape)}; allowed: ({len(like)},) or (B, {len(like)}), one entry for "
-            "each trainable parameter"
-        )
-    if v.dtype != like.dtype or v.device != like.device:
-        raise ValueError(
-            f"{name} is {v.dtype} on {v.device}; allowed: {like.dtype} on {like.device}, as the parameters"
-        )
-    return v.detach().reshape(-1, len(like))
-
-
-def _operator(
-    model: nn.Module,
-    loss_fn: Loss,
-    x: Tensor,
-    y: Tensor,
-    batch_size: int | None,
-    chunk_size: int | None,
-    *,
-    gauss_newton: bool,
-) -> Operator:
     for name, size in (("batch_size", batch_size), ("chunk_size", chunk_size)):
         if size is not None and size < 1:
             raise ValueError(f"{name}={size} is too small; allowed: 1 or more, or None")
@@ -103,11 +51,10 @@ def _operator(
     rows = min(batch_size or len(x), len(x))
     if rows < len(x):
         _require_mean_over_rows(loss, rows)
-    make = _gauss_newton if gauss_newton else _hessian
     # A Lightning hook may call from inference mode, where nothing could be differentiated.
     with differentiable():
         parts = [
-            (len(x_part) / len(x), make(loss, x_part, y_part))
+            (len(x_part) / len(x), _hessian(loss, x_part, y_part))
             for x_part, y_part in zip(loss.model.x.split(rows), loss.y.split(rows), strict=True)
         ]
     like = loss.model.vector
@@ -126,6 +73,40 @@ def _operator(
     if not loss.model.is_chain:
         _require_symmetry(operator, like, type(model).__name__)
     return operator
+
+
+def dense_matrix(operator: Operator, size: int, like: Tensor, what: str) -> Tensor:
+    """Return the operator's matrix (size, size), made exactly symmetric.
+
+    Raises ``MemoryError`` with the estimate if three such matrices do not fit.
+
+    >>> dense_matrix(lambda v: 2 * v, 2, torch.zeros(2), "twice the identity")
+    tensor([[2., 0.],
+            [0., 2.]])
+    """
+    require_memory(3 * size**2 * like.element_size(), like.device, f"{what} of {size} parameters")
+    matrix = operator(torch.eye(size, dtype=like.dtype, device=like.device))
+    return (matrix + matrix.T) / 2
+
+
+def require_vectors(v: Tensor, like: Tensor, name: str) -> Tensor:
+    """Return ``v`` (P,) or (B, P) as (B, P).
+
+    Raises ``ValueError`` if its shape, type or device does not fit the parameter vector ``like`` (P,).
+
+    >>> require_vectors(torch.ones(3), torch.zeros(3), "v").shape
+    torch.Size([1, 3])
+    """
+    if v.ndim not in (1, 2) or v.shape[-1] != len(like):
+        raise ValueError(
+            f"{name} has shape {tuple(v.shape)}; allowed: ({len(like)},) or (B, {len(like)}), one entry for "
+            "each trainable parameter"
+        )
+    if v.dtype != like.dtype or v.device != like.device:
+        raise ValueError(
+            f"{name} is {v.dtype} on {v.device}; allowed: {like.dtype} on {like.device}, as the parameters"
+        )
+    return v.detach().reshape(-1, len(like))
 
 
 def _require_symmetry(operator: Operator, like: Tensor, kind: str) -> None:
@@ -148,21 +129,6 @@ def _hessian(loss: FunctionalLoss, x: Tensor, y: Tensor) -> Operator:
     value = loss.loss_fn(loss.model.outputs(x), y).reshape(())
     gradient = flat_gradient(value, parameters, create_graph=True)
     return BackwardProducts(gradient, parameters, is_trusted=loss.model.is_chain)
-
-
-def _gauss_newton(loss: FunctionalLoss, x: Tensor, y: Tensor) -> Operator:
-    """Apply J, the loss's Hessian and J^T in turn.
-
-    J v is the derivative of u -> J^T u, which is linear, in reverse: two reverse passes make a forward one.
-    """
-    parameters, is_trusted = loss.model.parameters, loss.model.is_chain
-    outputs = loss.model.outputs(x)
-    curvature = OutputCurvature(loss.loss_fn, outputs, y)
-    cotangent = torch.zeros_like(outputs, requires_grad=True)
-    gradient = flat_gradient((outputs * cotangent).sum(), parameters, create_graph=True)
-    forward = BackwardProducts(gradient, [cotangent], is_trusted=is_trusted)
-    backward = BackwardProducts(outputs, parameters, is_trusted=is_trusted)
-    return lambda v: backward(curvature(forward(v).reshape(-1, *outputs.shape)))
 
 
 def _require_mean_over_rows(loss: FunctionalLoss, rows: int) -> None:

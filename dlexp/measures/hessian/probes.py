@@ -22,6 +22,10 @@ def random_vectors(
     starts a fresh one at seed 0: the same vectors at every call.
 
     Raises ``ValueError`` for an unknown distribution or a count below 1.
+
+    >>> random_vectors(2, torch.zeros(3), distribution="rademacher").abs()
+    tensor([[1., 1., 1.],
+            [1., 1., 1.]])
     """
     if count < 1:
         raise ValueError(f"the number of random vectors is {count}; allowed: 1 or more")

@@ -57,6 +57,12 @@ def spectral_density(
 
     Raises ``ValueError`` for fewer than one probe or step and a kernel width that is not positive,
     ``MemoryError`` with the estimate if the n_probes * n_steps basis vectors do not fit.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> model, x, y = nn.Linear(1, 1), torch.ones(4, 1), torch.zeros(4, 1)
+    >>> density = spectral_density(model, mean_squared_error, x, y, distribution="gaussian")
+    >>> density.nodes.max().round(decimals=4)
+    tensor(4.)
     """
     if kernel_width is not None and not kernel_width > 0:
         raise ValueError(f"kernel_width={kernel_width} is not allowed; allowed: above 0, or None")
@@ -83,6 +89,10 @@ def lanczos_quadrature(operator: Operator, starts: Tensor, n_steps: int) -> tupl
     every f.
 
     Raises ``ValueError`` for fewer than one step, ``MemoryError`` if the basis does not fit.
+
+    >>> nodes, weights = lanczos_quadrature(lambda v: v * torch.tensor([1.0, 3.0]), torch.ones(1, 2), 2)
+    >>> (weights * nodes).sum().round(decimals=4)  # the trace over the dimension
+    tensor(2.)
     """
     if n_steps < 1:
         raise ValueError(f"n_steps={n_steps} is too small; allowed: 1 or more")

@@ -46,6 +46,12 @@ def trace(
     :func:`~dlexp.measures.hessian.operators.hessian_operator`.
 
     Raises ``ValueError`` for fewer than 2 probes, which have no standard error, and an unknown distribution.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> model, x, y = nn.Linear(1, 1), torch.ones(4, 1), torch.zeros(4, 1)
+    >>> estimate = trace(model, mean_squared_error, x, y)
+    >>> abs(estimate.trace - 4) < 4 * estimate.standard_error
+    True
     """
     operator = hessian_operator(model, loss_fn, x, y, batch_size=batch_size)
     return hutchinson_trace(
@@ -61,7 +67,11 @@ def hutchinson_trace(
     distribution: Distribution = "rademacher",
     generator: torch.Generator | None = None,
 ) -> TraceEstimate:
-    """Return Hutchinson's estimate for any operator on vectors like ``like`` (P,); see :func:`trace`."""
+    """Return Hutchinson's estimate for any operator on vectors like ``like`` (P,); see :func:`trace`.
+
+    >>> hutchinson_trace(lambda v: 2 * v, torch.zeros(5)).trace
+    10.0
+    """
     if n_probes < 2:
         raise ValueError(f"n_probes={n_probes} is too small for a standard error; allowed: 2 or more")
     generator = generator or torch.Generator().manual_seed(0)

@@ -27,6 +27,10 @@ def balance_relu_units(model: nn.Module, *, max_sweeps: int = 1000) -> nn.Module
 
     Raises ``ValueError`` unless the model is a chain of linear layers with ReLU, leaky ReLU or identity
     activations, with finite weights; ``RuntimeError`` if ``max_sweeps`` do not suffice.
+
+    >>> balanced = balance_relu_units(nn.Sequential(nn.Linear(3, 4, bias=False), nn.ReLU(), nn.Linear(4, 1)))
+    >>> torch.allclose(balanced[0].weight.norm(dim=1), balanced[2].weight.norm(dim=0))
+    True
     """
     balanced, layers = _rescalable_copy(model)
     weights = [layer.weight.double() for layer in layers]
@@ -64,6 +68,10 @@ def rescale_first_layer(model: nn.Module, factor: float) -> nn.Module:
 
     Raises ``ValueError`` for a factor that is not positive and finite, and unless the model is a chain of at
     least two linear layers with ReLU, leaky ReLU or identity activations.
+
+    >>> model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
+    >>> torch.allclose(rescale_first_layer(model, 2.0)[0].weight, 2 * model[0].weight)
+    True
     """
     if not 0 < factor < math.inf:
         raise ValueError(f"factor={factor} must be a positive number")

@@ -37,6 +37,11 @@ def random_direction(
     GPU, get the same direction.
 
     Raises ``ValueError`` for an unknown ``normalize`` or ``bias``.
+
+    >>> model = nn.Linear(3, 2)
+    >>> direction = random_direction(model, generator=torch.Generator().manual_seed(0))
+    >>> torch.allclose(direction[:6].view(2, 3).norm(dim=1), model.weight.norm(dim=1))
+    True
     """
     if normalize not in NORMALIZATIONS:
         raise ValueError(f"normalize={normalize!r} is unknown; allowed: {', '.join(NORMALIZATIONS)}")
@@ -66,6 +71,10 @@ def orthonormal_directions(model: nn.Module, count: int = 2, *, generator: torch
     """Return ``count`` orthonormal directions (count, P), spanning a uniformly random subspace.
 
     Raises ``ValueError`` if ``count`` is not between 1 and P.
+
+    >>> directions = orthonormal_directions(nn.Linear(3, 2), generator=torch.Generator().manual_seed(0))
+    >>> torch.allclose(directions @ directions.T, torch.eye(2), atol=1e-6)
+    True
     """
     vector = parameter_vector(model)
     if not 1 <= count <= vector.numel():
@@ -95,6 +104,11 @@ def plane_through(first: Tensor, second: Tensor, third: Tensor) -> SolutionPlane
     solutions a, b is ``loss_line`` from the origin a along b - a.)
 
     Raises ``ValueError`` if the points lie on one line.
+
+    >>> corners = torch.eye(3)
+    >>> plane = plane_through(*corners)
+    >>> torch.allclose(plane.origin + plane.coordinates @ plane.directions, corners, atol=1e-6)
+    True
     """
     u, v = second - first, third - first
     length = u.norm()

@@ -43,6 +43,12 @@ def loss_line(
 
     Raises ``ValueError`` for an even number of points, an extent that is not positive, and shapes that do
     not fit.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> model, x, y = nn.Linear(1, 1), torch.ones(4, 1), torch.zeros(4, 1)
+    >>> origin, direction = torch.tensor([1.0, 0.0]), torch.tensor([1.0, 0.0])
+    >>> loss_line(model, mean_squared_error, x, y, direction, origin=origin, points=3).losses
+    tensor([0., 1., 4.])
     """
     origin = _origin(model, origin)
     if direction.shape != origin.shape:
@@ -74,6 +80,13 @@ def loss_plane(
 
     Raises ``ValueError`` for an even number of points, an extent that is not positive, and shapes that do
     not fit.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> model, x, y = nn.Linear(1, 1), torch.ones(4, 1), torch.zeros(4, 1)
+    >>> loss_plane(model, mean_squared_error, x, y, torch.eye(2), origin=torch.zeros(2), points=3).losses
+    tensor([[4., 1., 0.],
+            [1., 0., 1.],
+            [0., 1., 4.]])
     """
     origin = _origin(model, origin)
     if directions.shape != (2, origin.numel()):
@@ -92,6 +105,9 @@ def centred_grid(points: int, extent: float) -> Tensor:
     """Return ``points`` equally spaced numbers in [-extent, extent] (float64), the middle one exactly 0.
 
     Raises ``ValueError`` if ``points`` is even or below 3, or ``extent`` is not a positive number.
+
+    >>> centred_grid(3, 0.5)
+    tensor([-0.5000,  0.0000,  0.5000], dtype=torch.float64)
     """
     if points < 3 or points % 2 == 0:
         raise ValueError(f"points={points} must be odd and at least 3, so that the grid holds its centre")
@@ -108,6 +124,9 @@ def negative_second_difference_share(losses: Tensor) -> float:
     Differences within rounding, 4 eps max|L|, count as zero.
 
     Raises ``ValueError`` for fewer than three losses and for losses that are not finite.
+
+    >>> negative_second_difference_share(torch.tensor([0.0, 1.0, 4.0, 5.0]))
+    0.5
     """
     if losses.ndim != 1 or len(losses) < 3:
         raise ValueError(f"losses must have shape (n,) with n >= 3, got {tuple(losses.shape)}")

@@ -31,6 +31,13 @@ def rescaling_change(
 
     Raises ``ValueError`` for networks that cannot be rescaled (see :func:`rescale_first_layer`) and for
     arguments that :func:`~dlexp.measures.landscape.loss_plane` refuses.
+
+    >>> import torch
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> model = nn.Sequential(nn.Linear(1, 4), nn.ReLU(), nn.Linear(4, 1))
+    >>> x, generator = torch.rand(5, 1), torch.Generator().manual_seed(0)
+    >>> rescaling_change(model, mean_squared_error, x, x, 2.0, "layer", generator=generator) < 1e-4
+    True
     """
     state = generator.get_state()
     losses = []

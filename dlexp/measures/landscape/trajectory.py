@@ -31,6 +31,9 @@ def trajectory_components(vectors: Tensor, count: int = 2, *, center: str = "mea
 
     Raises ``ValueError`` for an unknown ``center``, for points that are all equal or not finite, and if
     ``count`` is not between 1 and min(T - 1, P).
+
+    >>> trajectory_components(torch.tensor([[0.0, 0.0], [1.0, 0.0], [3.0, 0.0]]), 1).explained_variance
+    tensor([1.])
     """
     if vectors.ndim != 2:
         raise ValueError(f"vectors must have shape (T, P), got {tuple(vectors.shape)}")
@@ -66,6 +69,9 @@ def random_walk_explained_variance(count: int, *, steps: int | None = None) -> T
     nothing that drift in all directions would not.
 
     Raises ``ValueError`` if ``count`` is below 1 or not below ``steps``.
+
+    >>> random_walk_explained_variance(2).round(decimals=3)
+    tensor([0.6080, 0.1520], dtype=torch.float64)
     """
     if count < 1 or (steps is not None and count >= steps):
         raise ValueError(f"count={count} must be at least 1 and below the number of points, {steps}")

@@ -35,7 +35,12 @@ class Dual(NamedTuple):
 
 
 def relu_dual(pairs: Pairs) -> Dual:
-    """Return the arc-cosine kernels of degree 1 and 0 (Cho & Saul 2009, eq. 3 to 6)."""
+    """Return the arc-cosine kernels of degree 1 and 0 (Cho & Saul 2009, eq. 3 to 6).
+
+    >>> one = torch.ones(1, 1)
+    >>> relu_dual(Pairs(one, one, one, 0 * one)).covariance
+    tensor([[0.5000]])
+    """
     scale = (pairs.variance1 * pairs.variance2).sqrt()
     angle, rest = pairs.angle, math.pi - pairs.angle
     covariance = scale / (2 * math.pi) * (angle.sin() + rest * angle.cos())
@@ -45,7 +50,12 @@ def relu_dual(pairs: Pairs) -> Dual:
 
 
 def erf_dual(pairs: Pairs) -> Dual:
-    """Return the arc-sine kernel (Williams 1997, eq. 11) and its derivative's."""
+    """Return the arc-sine kernel (Williams 1997, eq. 11) and its derivative's.
+
+    >>> one = torch.ones(1, 1)
+    >>> erf_dual(Pairs(one, one, 0 * one, one)).covariance
+    tensor([[0.]])
+    """
     one, two, covariance = pairs.variance1, pairs.variance2, pairs.covariance
     product = (1 + 2 * one) * (1 + 2 * two)
     expected = 2 / math.pi * torch.asin(2 * covariance / product.sqrt())
@@ -55,7 +65,12 @@ def erf_dual(pairs: Pairs) -> Dual:
 
 
 def linear_dual(pairs: Pairs) -> Dual:
-    """Return the identity's: the pre-activations' own covariance and 1."""
+    """Return the identity's: the pre-activations' own covariance and 1.
+
+    >>> one = torch.ones(1, 1)
+    >>> linear_dual(Pairs(one, one, 0.5 * one, one)).covariance
+    tensor([[0.5000]])
+    """
     gap = (pairs.variance1 * pairs.variance2).sqrt() - pairs.covariance
     ones = torch.ones_like(pairs.covariance)
     return Dual(pairs.variance1, pairs.variance2, pairs.covariance, ones, gap.clamp(min=0))

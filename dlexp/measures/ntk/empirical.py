@@ -71,6 +71,10 @@ def empirical_ntk(
     Raises ``ValueError`` for inputs that do not fit the model, outputs of other shapes, a forward pass that
     is random, changes buffers or mixes rows, and for ``method="layerwise"`` where it does not apply;
     ``MemoryError`` with an estimate if the kernel or one row's Jacobian would not fit.
+
+    >>> empirical_ntk(nn.Linear(1, 1), torch.tensor([[1.0], [2.0]]))  # x x' + 1
+    tensor([[2., 3.],
+            [3., 5.]])
     """
     if method not in ("auto", "layerwise", "jacobian"):
         raise ValueError(f"method={method!r} is unknown; allowed: auto, layerwise, jacobian")

@@ -56,6 +56,10 @@ def infinite_ntk(
 
     Raises ``ValueError`` for unknown activations, depth < 0, negative or infinite scales, inputs that are not
     (N, d), or variances too large for the quadrature; ``MemoryError`` if the kernel would not fit.
+
+    >>> scales = {"weight_std": 2**0.5, "bias_std": 0.0, "readout_weight_std": 1.0, "readout_bias_std": 0.0}
+    >>> infinite_ntk(torch.eye(2), depth=1, activation="relu", **scales).ntk.shape
+    torch.Size([2, 2])
     """
     if activation not in _DUALS:
         raise ValueError(f"activation={activation!r} is unknown; allowed: {', '.join(_DUALS)}")

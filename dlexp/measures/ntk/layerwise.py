@@ -57,6 +57,9 @@ def find_linear_layers(model: nn.Module) -> list[LinearLayer]:
 
     Known are ``nn.Linear`` itself and subclasses that declare ``weight_scale`` and ``bias_scale``.
     Raises ``NotLayerwiseError`` if another module holds trainable parameters or two modules share one.
+
+    >>> [layer.name for layer in find_linear_layers(nn.Sequential(nn.Linear(3, 2), nn.Tanh()))]
+    ['0']
     """
     layers: list[LinearLayer] = []
     owners: dict[int, str] = {}
@@ -134,6 +137,11 @@ def layer_factors(model: nn.Module, layers: list[LinearLayer], x: Tensor) -> lis
     """Return the factors of each layer at the rows ``x``.
 
     Raises ``NotLayerwiseError`` if a layer is not used exactly once, on one vector for each row.
+
+    >>> model = nn.Sequential(nn.Linear(3, 2))
+    >>> (factors,) = layer_factors(model, find_linear_layers(model), torch.ones(5, 3))
+    >>> factors.inputs.shape, factors.gradients.shape
+    (torch.Size([5, 3]), torch.Size([2, 5, 2]))
     """
     outputs, visits = _trace(model, layers, x)
     outputs = outputs.reshape(len(x), -1)
@@ -181,6 +189,9 @@ def verify_layerwise(model: nn.Module, layers: list[LinearLayer], x: Tensor) -> 
     gradients must be the products of the factors. Equality to the square root of the precision.
 
     Raises ``NotLayerwiseError`` where they differ.
+
+    >>> model = nn.Sequential(nn.Linear(3, 2))
+    >>> verify_layerwise(model, find_linear_layers(model), torch.rand(5, 3))
     """
     if not x.is_floating_point():
         raise NotLayerwiseError(f"the inputs are {x.dtype}, without gradients to test row by row")
@@ -223,13 +234,24 @@ def _require_close(layer: LinearLayer, expected: Tensor, found: Tensor | None) -
 
 
 def close(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors agree in norm to the square root of their precision."""
+    """Whether two tensors agree in norm to the square root of their precision.
+
+    >>> close(torch.ones(3), torch.ones(3) + 1e-6)
+    True
+    """
     tolerance: float = torch.finfo(a.dtype).eps ** 0.5
     return bool(torch.dist(a, b) <= tolerance * torch.linalg.vector_norm(a))
 
 
 def contract_factors(first: list[LayerFactors], second: list[LayerFactors], block: Tensor) -> None:
-    """Fill the kernel block (K, N1, K, N2) with the sum over layers of products of Gram matrices."""
+    """Fill the kernel block (K, N1, K, N2) with the sum over layers of products of Gram matrices.
+
+    >>> factors = [LayerFactors(torch.ones(2, 3), torch.ones(1, 2, 1), 1.0, 1.0)]
+    >>> block = torch.empty(1, 2, 1, 2)
+    >>> contract_factors(factors, factors, block)
+    >>> block.unique()
+    tensor([4.])
+    """
     block.zero_()
     for one, two in zip(first, second, strict=True):
         bias = one.inputs.new_tensor(one.bias_factor)
@@ -239,7 +261,12 @@ def contract_factors(first: list[LayerFactors], second: list[LayerFactors], bloc
 
 
 def split_factors(factors: list[LayerFactors], rows: int) -> tuple[list[LayerFactors], list[LayerFactors]]:
-    """Return the factors of the first ``rows`` rows and of the others."""
+    """Return the factors of the first ``rows`` rows and of the others.
+
+    >>> factors = [LayerFactors(torch.ones(5, 3), torch.ones(1, 5, 1), 1.0, 1.0)]
+    >>> [len(half[0].inputs) for half in split_factors(factors, 2)]
+    [2, 3]
+    """
     halves = (slice(None, rows), slice(rows, None))
     first, second = (
         [

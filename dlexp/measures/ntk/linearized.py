@@ -41,6 +41,10 @@ def linearized_predictions(
 
     Raises ``ValueError`` for shapes that do not fit, an unknown loss or dynamics, lr <= 0 and steps < 0, or
     not whole for gradient descent.
+
+    >>> kernel, zero, y = torch.eye(2), torch.zeros(2), torch.tensor([1.0, 2.0])
+    >>> linearized_predictions(kernel, kernel, zero, zero, y, lr=0.5, steps=1)
+    tensor([0.5000, 1.0000])
     """
     if loss not in ("half_sum", "half_mean", "mean"):
         raise ValueError(f"loss={loss!r} is unknown; allowed: half_sum, half_mean, mean")

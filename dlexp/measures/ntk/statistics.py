@@ -10,6 +10,9 @@ def kernel_matrix(kernel: Tensor) -> Tensor:
     """Return a kernel (N1, N2) as it is, (N1, N2, K, K) as the matrix (N1 K, N2 K) over (row, output) pairs.
 
     Raises ``ValueError`` for another shape.
+
+    >>> kernel_matrix(torch.ones(2, 3, 4, 4)).shape
+    torch.Size([8, 12])
     """
     if kernel.ndim == 2:
         return kernel
@@ -23,6 +26,9 @@ def kernel_drift(kernel: Tensor, initial_kernel: Tensor) -> float:
     """Return the relative change ``|K_t - K_0|_F / |K_0|_F`` (Huang & Yau 2020 bound it by O(1/width)).
 
     Raises ``ValueError`` if the shapes differ or the initial kernel is zero.
+
+    >>> kernel_drift(1.5 * torch.eye(2), torch.eye(2))
+    0.5
     """
     if kernel.shape != initial_kernel.shape:
         raise ValueError(
@@ -56,6 +62,10 @@ def target_alignment(kernel: Tensor, y: Tensor) -> float:
     with (N, K), all pairs of row and output.
 
     Raises ``ValueError`` if the shapes do not fit or the kernel or the targets are zero.
+
+    >>> y = torch.tensor([1.0, -1.0])
+    >>> round(target_alignment(torch.outer(y, y), y), 6)
+    1.0
     """
     matrix = _square_matrix(kernel)
     if y.ndim not in (1, 2) or (kernel.ndim == 4 and tuple(y.shape) != (len(kernel), kernel.shape[2])):
@@ -74,6 +84,9 @@ def kernel_eigenvalues(kernel: Tensor) -> Tensor:
     """Return the eigenvalues of a symmetric kernel, in ascending order: (N,), or (N K,) for K outputs.
 
     Raises ``ValueError`` for a kernel that is not square, not symmetric or not finite.
+
+    >>> kernel_eigenvalues(torch.diag(torch.tensor([1.0, 4.0])))
+    tensor([1., 4.], dtype=torch.float64)
     """
     matrix = _square_matrix(kernel)
     if not bool(matrix.isfinite().all()):
@@ -88,7 +101,11 @@ def kernel_eigenvalues(kernel: Tensor) -> Tensor:
 
 
 def lambda_max(kernel: Tensor) -> float:
-    """Return the largest eigenvalue; raises as :func:`kernel_eigenvalues`."""
+    """Return the largest eigenvalue; raises as :func:`kernel_eigenvalues`.
+
+    >>> lambda_max(torch.diag(torch.tensor([1.0, 4.0])))
+    4.0
+    """
     return float(kernel_eigenvalues(kernel)[-1])
 
 
@@ -97,6 +114,9 @@ def condition_number(kernel: Tensor) -> float:
 
     That is where ``lambda_min <= eps * lambda_max`` with the eps of the kernel's own type, as its entries are
     no more exact. Raises as :func:`kernel_eigenvalues`.
+
+    >>> condition_number(torch.diag(torch.tensor([1.0, 4.0])))
+    4.0
     """
     values = kernel_eigenvalues(kernel)
     smallest, largest = float(values[0]), float(values[-1])

@@ -21,6 +21,9 @@ def isotropic_risk(
     floor noise_std^2 of a noisy test target off.
 
     Raises ``ValueError`` for n_samples < 1 or a negative argument.
+
+    >>> isotropic_risk(12, 5, signal_inside=1.0, signal_outside=1.0, noise_std=1.0)  # 2 (1 + 5 / 6)
+    3.666666666666667
     """
     n, p = n_samples, n_features
     if n < 1 or p < 0 or not all(v >= 0 for v in (signal_inside, signal_outside, noise_std)):

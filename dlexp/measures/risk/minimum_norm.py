@@ -36,6 +36,9 @@ def minimum_norm_solution(design: Tensor, targets: Tensor, *, rtol: float | None
     Gradient descent from 0 converges to it. Singular values below ``rtol`` times the largest count as 0
     (default max(N, P) eps). Shapes: ``design`` (N, P), ``targets`` (N,) or (N, K) -> (P,) or (P, K). Raises
     ``ValueError`` for other shapes and numbers that are not finite.
+
+    >>> minimum_norm_solution(torch.tensor([[1.0, 1.0]]), torch.tensor([2.0])).round(decimals=4)
+    tensor([1., 1.])
     """
     _check_system(design, targets)
     if design.device.type == "cpu":  # LAPACK's gelsd: by singular values too, without forming the vectors
@@ -51,6 +54,9 @@ def ridge_solution(design: Tensor, targets: Tensor, ridge: float) -> Tensor:
 
     With ``ridge`` 0 that is the minimum-norm solution. Shapes and errors as :func:`minimum_norm_solution`;
     also ``ValueError`` for a negative ``ridge``.
+
+    >>> ridge_solution(torch.eye(2), torch.tensor([1.0, 2.0]), 0.5)
+    tensor([0.5000, 1.0000])
     """
     _check_system(design, targets)
     if not 0 <= ridge < math.inf:
@@ -64,6 +70,9 @@ def null_space_part(design: Tensor, weights: Tensor, *, rtol: float | None = Non
     """Return ``(I - pinv(X) X) w``, the part of the weights that no row of the design sees.
 
     Shapes: ``design`` (N, P), ``weights`` (P,) or (P, K) -> the same. Raises ``ValueError`` for other shapes.
+
+    >>> null_space_part(torch.tensor([[1.0, 0.0]]), torch.tensor([3.0, 4.0]))
+    tensor([0., 4.])
     """
     _check_weights("weights", design, weights)
     return _unseen(_compact_svd(design, rtol), weights)
@@ -74,6 +83,10 @@ def gradient_descent_limit(design: Tensor, targets: Tensor, initial_weights: Ten
 
     The steps lie in the row space of X, so the null-space part of w0 stays as it was. Shapes: as
     :func:`minimum_norm_solution`, ``initial_weights`` (P,) or (P, K) like the solution.
+
+    >>> design, targets = torch.tensor([[1.0, 0.0]]), torch.tensor([2.0])
+    >>> gradient_descent_limit(design, targets, torch.tensor([3.0, 4.0]))
+    tensor([2., 4.])
     """
     solution = minimum_norm_solution(design, targets)
     _check_weights("initial_weights", design, initial_weights)
@@ -88,6 +101,10 @@ def minimum_norm_distance(
     ``initial_weights`` w0 default to 0, where the two are the same. A ratio to a solution of norm 0 is NaN or
     infinite. Shapes: ``design`` (N, P), ``targets`` (N,) or (N, K), weights (P,) or (P, K). Raises
     ``ValueError`` for other shapes and numbers that are not finite.
+
+    >>> design, targets = torch.tensor([[1.0, 0.0]]), torch.tensor([2.0])
+    >>> minimum_norm_distance(design, targets, torch.tensor([2.0, 1.0])).null_space_norm
+    1.0
     """
     _check_system(design, targets)
     svd = _compact_svd(design, None)
@@ -120,6 +137,10 @@ def linear_system(model: nn.Module, x: Tensor, y: Tensor) -> LinearSystem:
 
     Shapes: outputs and ``y`` (N, K). Raises ``ValueError`` for a model that is not linear in its parameters
     or is random in training mode, and for other shapes; ``MemoryError`` if the Jacobian would not fit.
+
+    >>> linear_system(nn.Linear(2, 1, bias=False), torch.eye(2), torch.ones(2, 1)).design
+    tensor([[1., 0.],
+            [0., 1.]])
     """
     function = FunctionalModel(model, x)
     weights = function.vector

@@ -38,6 +38,11 @@ def random_feature_errors(
     drawn in float64 on the generator's device, so every dtype and device gets the same features.
 
     Shapes: x (N, d), y (N,) or (N, K). Raises ``ValueError`` for other shapes, n_features < 1 and ridge < 0.
+
+    >>> x = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+    >>> generator = torch.Generator().manual_seed(1)
+    >>> random_feature_errors(x, x[:, 0], x, x[:, 0], n_features=100, generator=generator).train < 1e-6
+    True
     """
     if n_features < 1 or not ridge >= 0:
         raise ValueError(f"n_features={n_features}, ridge={ridge}; allowed: n_features >= 1, ridge >= 0")
@@ -82,6 +87,9 @@ def random_feature_risk(
     :func:`isotropic_risk`.
 
     Raises ``ValueError`` for counts below 1 and negative numbers.
+
+    >>> random_feature_risk(100, 100, 20), random_feature_risk(100, 400, 20) < 1
+    (inf, True)
     """
     if min(n_samples, n_features, input_dim) < 1 or not all(v >= 0 for v in (signal, noise_std, ridge)):
         raise ValueError(

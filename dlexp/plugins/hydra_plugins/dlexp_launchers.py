@@ -59,6 +59,7 @@ class EnsembleLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; a wrong value in any of them is refused before the first one starts."""
+        from dlexp.cli.study import claim_problems
         from dlexp.config.compose import Composer
         from dlexp.config.errors import ConfigError
         from dlexp.config.jobs import compose_jobs
@@ -69,12 +70,15 @@ class EnsembleLauncher(Launcher):
         setup_globals()
         command = command_of(self.task_function)
         command.is_sweep, command.folder = True, writable(self.config.hydra.sweep.dir)
+        command.has_study = bool(self.config.study)
         composer = Composer(self.hydra_context.config_loader, self.config)
         try:
             jobs = compose_jobs(composer, job_overrides, initial_job_idx)
         except ConfigError as error:
             refuse(error.problems)
             raise
+        if command.has_study:
+            refuse(claim_problems(self.config, jobs))
         devices = _count_devices(self.config.trainer.devices)
         workers = max(self.workers, devices)
         engine = None if self.together else "loop"
@@ -108,7 +112,7 @@ class EnsembleLauncher(Launcher):
 
 
 def _job_return(job: Any, run: Any, task_name: str) -> JobReturn:
-    """Return what a sweeper wants to know of a job; ``cfg`` is left to callbacks, for it takes milliseconds."""
+    """Return what a sweeper wants to know of a job; ``cfg`` takes milliseconds and is left to callbacks."""
     returned = JobReturn()
     returned.overrides = list(job.overrides)
     returned.working_dir = str(job.folder)

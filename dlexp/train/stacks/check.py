@@ -1,12 +1,13 @@
 """Whether a stack does what its members would do alone: asked before its first step and at its end."""
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from dlexp.train.member import Member
+from dlexp.train.member import Member, evaluation_mode
 from dlexp.train.optimizers import learning_rate_factors, optimizer_over, set_state_by_name
 from dlexp.train.stacks.engine import Bucket, Stacks
 
@@ -41,17 +42,19 @@ def end_difference(member: Member, stacked: Mapping[str, float]) -> str | None:
     Two ways of rounding outputs f move a loss of value l by about eps |f| times its slope, sqrt(l) for a
     squared error: losses below that (networks that interpolate) are equal as far as anyone can tell.
     """
+    layers = sum(1 for name, _ in member.network.named_parameters() if name.endswith("weight"))
     for split in ("train", "test"):
-        alone = float(member.evaluate(split)[f"{split}/loss"])
+        x, y = getattr(member.tensors, f"x_{split}"), getattr(member.tensors, f"y_{split}")
+        with torch.no_grad(), evaluation_mode(member.network):
+            outputs = member(x)
+            alone = float(member.loss(outputs, y))
         other = stacked[f"{split}/loss"]
         if not (math.isfinite(alone) and math.isfinite(other)):
             if math.isfinite(alone) != math.isfinite(other):
                 return f"{split}/loss is {other:.6g} in the stack and {alone:.6g} alone"
             continue
-        with torch.no_grad():
-            outputs = member(getattr(member.tensors, f"x_{split}"))
         size = float(outputs.abs().max()) + math.sqrt(abs(alone))
-        rounding = SLACK * torch.finfo(outputs.dtype).eps * _layers(member)
+        rounding = SLACK * torch.finfo(outputs.dtype).eps * layers
         allowed = rounding * (abs(alone) + size * math.sqrt(abs(alone))) + (rounding * size) ** 2
         if abs(alone - other) > allowed:
             return f"{split}/loss is {other:.6g} in the stack and {alone:.6g} alone"
@@ -59,16 +62,64 @@ def end_difference(member: Member, stacked: Mapping[str, float]) -> str | None:
 
 
 def _compare(bucket: Bucket, step: int) -> dict[Member, str]:
-    stack, optimizer = bucket.stack, bucket.optimizer
+    stack, layers = bucket.stack, len(bucket.stack.layers)
     x, y = bucket.batch(step)
     with torch.no_grad():
         outputs = stack(x)
     bucket.gradients(x, y)
-    gradients = stack.gradients.clone()
-    kept = [tensor.clone() for tensor in optimizer.tensors()]
-    steps = optimizer.steps
-    states = [optimizer.state(position) for position in range(len(stack))]
-    before = [stack.gather(position, stack.values) for position in range(len(stack))]
+    gradients, before = stack.gradients.clone(), stack.values.clone()
+    alone_outputs, alone_gradients, is_own = _alone(bucket, x, y, outputs)
+    after, alone_after = _stepped(bucket, gradients), _stepped_alone(bucket, gradients)
+    found: dict[Member, str] = {}
+
+    def compare(what: str, one: Tensor, other: Tensor, scale: Tensor, layers: int) -> None:
+        for position in _differ(one, other, scale, layers).nonzero().flatten().tolist():
+            distance, size = (float(_norms(t)[position]) for t in (one - other, other))
+            found.setdefault(bucket.members[position], f"{what} by {distance:.3g} of {size:.3g}")
+
+    compare("outputs differ", outputs, alone_outputs, _norms(alone_outputs), layers)
+    norms = {name: _norms(block.of(alone_gradients)) for name, block in stack.blocks.items()}
+    # The gradient of a layer may cancel; what it is the sum of does not.
+    whole = torch.stack(list(norms.values())).norm(dim=0)
+    for name, block in stack.blocks.items():
+        own = block.of(is_own)
+        one, other = block.of(gradients).where(own, 0), block.of(alone_gradients)
+        compare(f"the gradient of {name} differs", one, other, norms[name] + 1e-2 * whole, layers)
+    for name, block in stack.blocks.items():
+        own, one, other = block.of(is_own), block.of(after), block.of(alone_after)
+        # What is not finite may spread there.
+        padding, zero = one.where(~own & one.isfinite(), 0), torch.zeros_like(one)
+        compare(f"the padding of {name} differs from 0", padding, zero, _norms(zero), 1)
+        # What a weight itself rounds to counts too: a step may be smaller.
+        scale = _norms(other - block.of(before)) + 1e-3 * _norms(other)
+        compare(f"the steps of {name} differ", one.where(own, 0), other, scale, 1)
+    return found
+
+
+def _alone(bucket: Bucket, x: Tensor, y: Tensor, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return members' outputs and gradients by their own networks and autograd, and which numbers are theirs.
+
+    The gradients lie as the stack's do, padding 0, and so does what says which numbers are no padding.
+    """
+    stack = bucket.stack
+    outputs, gradients = torch.empty_like(like), torch.zeros_like(stack.values)
+    is_own = torch.zeros_like(stack.values, dtype=torch.bool)
+    for position, member in enumerate(bucket.members):
+        parameters = dict(member.network.named_parameters())
+        with torch.enable_grad():
+            own = member.network(x[position])
+            found = torch.autograd.grad(member.loss(own, y[position]), list(parameters.values()))
+        outputs[position] = own.detach()
+        stack.scatter(position, gradients, dict(zip(parameters, found, strict=True)))
+        for block in stack.blocks.values():
+            block.of_member(is_own, position).fill_(True)
+    return outputs, gradients, is_own
+
+
+def _stepped(bucket: Bucket, gradients: Tensor) -> Tensor:
+    """Return what the stack's values would be after its optimizer's steps by these gradients."""
+    stack, optimizer = bucket.stack, bucket.optimizer
+    kept, steps = [tensor.clone() for tensor in optimizer.tensors()], optimizer.steps
     for multiple in STEPS:
         torch.mul(gradients, multiple, out=stack.gradients)
         bucket.update(1.0)
@@ -76,92 +127,54 @@ def _compare(bucket: Bucket, step: int) -> dict[Member, str]:
     for tensor, value in zip(optimizer.tensors(), kept, strict=True):
         tensor.copy_(value)
     optimizer.steps = steps
-    found: dict[Member, str] = {}
+    return after
+
+
+def _stepped_alone(bucket: Bucket, gradients: Tensor) -> Tensor:
+    """Return what they would be by torch's optimizers, one for all members of like settings; padding 0."""
+    stack, after = bucket.stack, torch.zeros_like(bucket.stack.values)
+    factors = [learning_rate_factors(m.network, m.optimizer_settings) for m in bucket.members]
+    alike: dict[str, list[int]] = defaultdict(list)
     for position, member in enumerate(bucket.members):
-        own = stack.gather(position, gradients)
-        difference = _differs_in_gradient(member, x[position], y[position], outputs[position], own)
-        if difference is None:
-            alone = _steps_alone(member, own, states[position])
-            moved = {name: value - before[position][name] for name, value in alone.items()}
-            stepped = stack.gather(position, after)
-            for name, value in alone.items():
-                if _is_padding_moved(bucket, name, position, after):
-                    difference = f"the padding of {name} is not 0"
-                # What a weight itself rounds to counts too: a step may be smaller.
-                scale = _norm(moved[name]) + _norm(value) * 1e-3
-                if not _is_close(stepped[name], value, scale, 1):
-                    difference = f"the steps of {name} differ by {_norm(stepped[name] - value):.3g}"
-        if difference is not None:
-            found[member] = difference
-    return found
+        alike[repr((member.optimizer_settings, factors[position]))].append(position)
+    for positions in alike.values():
+        places = {f"{name} of {p}": (name, p) for p in positions for name in stack.blocks}
+        # Copies: the fused kernels do not know views into a stack.
+        parameters = {
+            key: nn.Parameter(stack.blocks[name].of_member(stack.values, p).contiguous().clone())
+            for key, (name, p) in places.items()
+        }
+        rates = {key: factors[p].get(name, 1.0) for key, (name, p) in places.items()}
+        optimizer = optimizer_over(parameters, bucket.members[positions[0]].optimizer_settings, rates)
+        states = {p: bucket.optimizer.state(p) for p in positions}
+        known = {key: states[p][name] for key, (name, p) in places.items() if name in states[p]}
+        set_state_by_name(optimizer, parameters, known)
+        for multiple in STEPS:
+            for key, (name, p) in places.items():
+                own = stack.blocks[name].of_member(gradients, p)
+                parameters[key].grad = own.contiguous() * multiple
+            optimizer.step()
+            with torch.no_grad():
+                for key, (name, p) in places.items():
+                    if name in bucket.members[p].masks:
+                        parameters[key].mul_(bucket.members[p].masks[name])
+        for key, (name, p) in places.items():
+            stack.scatter(p, after, {name: parameters[key].detach()})
+    return after
 
 
-def _differs_in_gradient(
-    member: Member, x: Tensor, y: Tensor, outputs: Tensor, gradients: Mapping[str, Tensor]
-) -> str | None:
-    network = member.network
-    parameters = dict(network.named_parameters())
-    with torch.enable_grad():
-        alone = network(x)
-        own = torch.autograd.grad(member.loss(alone, y), list(parameters.values()))
-    layers = _layers(member)
-    if not _is_close(outputs, alone, _norm(alone), layers):
-        return f"outputs differ by {_norm(outputs - alone):.3g} of {_norm(alone):.3g}"
-    # The gradient of a layer may cancel; what it is the sum of does not.
-    whole = _norm(torch.cat([g.flatten() for g in own]))
-    for name, gradient in zip(parameters, own, strict=True):
-        if not _is_close(gradients[name], gradient, _norm(gradient) + 1e-2 * whole, layers):
-            distance = _norm(gradients[name] - gradient)
-            return f"the gradient of {name} differs by {distance:.3g} of {_norm(gradient):.3g}"
-    return None
+def _norms(parts: Tensor) -> Tensor:
+    """Return the norm of each member's part (M,)."""
+    norms: Tensor = torch.linalg.vector_norm(parts.flatten(1).double(), dim=1)
+    return norms
 
 
-def _steps_alone(
-    member: Member, gradients: Mapping[str, Tensor], state: Mapping[str, Mapping[str, Tensor]]
-) -> dict[str, Tensor]:
-    """Return what the member's weights would be after the steps of torch's optimizer."""
-    network, settings = member.network, member.optimizer_settings
-    # Copies: the fused kernels do not know views into a stack.
-    parameters = {
-        name: nn.Parameter(p.detach().clone(memory_format=torch.contiguous_format))
-        for name, p in network.named_parameters()
-    }
-    optimizer = optimizer_over(parameters, settings, learning_rate_factors(network, settings))
-    set_state_by_name(optimizer, parameters, state)
-    for multiple in STEPS:
-        for name, parameter in parameters.items():
-            parameter.grad = gradients[name].contiguous() * multiple
-        optimizer.step()
-        with torch.no_grad():
-            for name, mask in member.masks.items():
-                parameters[name].mul_(mask)
-    return {name: p.detach() for name, p in parameters.items()}
+def _differ(one: Tensor, other: Tensor, scale: Tensor, layers: int) -> Tensor:
+    """Say of each member (M,) whether two tensors (M, ...) differ by more than rounding.
 
-
-def _layers(member: Member) -> int:
-    return sum(1 for name, _ in member.network.named_parameters() if name.endswith("weight"))
-
-
-def _is_padding_moved(bucket: Bucket, name: str, position: int, memory: Tensor) -> bool:
-    """Whether a block has numbers other than 0 beside a member's own; what is not finite may spread there."""
-    block = bucket.stack.blocks[name]
-    own = torch.zeros_like(memory)
-    block.of_member(own, position).fill_(1)
-    padding = block.of(memory)[position][block.of(own)[position] == 0]
-    return bool((padding[torch.isfinite(padding)] != 0).any())
-
-
-def _norm(tensor: Tensor) -> float:
-    return float(torch.linalg.vector_norm(tensor.detach().double()))
-
-
-def _is_close(one: Tensor, other: Tensor, scale: float, layers: int) -> bool:
-    """Whether two tensors are equal to rounding; what is not finite in one must not be in the other."""
-    one, other = one.detach(), other.detach()
-    finite = torch.isfinite(other)
-    if not torch.equal(torch.isfinite(one), finite):
-        return False
-    if not math.isfinite(scale):
-        return True
-    distance = _norm((one - other)[finite])
-    return distance <= SLACK * torch.finfo(one.dtype).eps * layers * scale
+    What is not finite in one must not be in the other.
+    """
+    finite = other.isfinite()
+    is_alike = (one.isfinite() == finite).flatten(1).all(dim=1)
+    is_close = _norms((one - other).where(finite, 0)) <= SLACK * torch.finfo(one.dtype).eps * layers * scale
+    return ~(is_alike & (is_close | ~scale.isfinite()))

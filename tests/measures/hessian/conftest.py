@@ -29,19 +29,9 @@ def _brute_hessian(model: nn.Module, loss_fn: Loss, x: Tensor, y: Tensor) -> Ten
     return torch.autograd.functional.hessian(lambda v: loss_fn(outputs(v), y), start)
 
 
-def _brute_jacobian(model: nn.Module, x: Tensor) -> Tensor:
-    outputs, start = _flat_function(model, x)
-    return torch.autograd.functional.jacobian(lambda v: outputs(v).flatten(), start)
-
-
 @pytest.fixture
 def brute_hessian() -> Callable[..., Tensor]:
     return _brute_hessian
-
-
-@pytest.fixture
-def brute_jacobian() -> Callable[..., Tensor]:
-    return _brute_jacobian
 
 
 @pytest.fixture
