@@ -216,6 +216,7 @@ def _threshold(rng: random.Random, drawn: Draw) -> None:
         training__stopping__train_loss=rng.choice([0.3, 0.6, 0.9]),
         training__stopping__check_every_n_steps=rng.choice([1, 1, 7]),
         trainer__max_steps=80,
+        trainer__min_steps=rng.choice([None, None, 25]),
     )
     _at_least_three(rng, drawn)
     for member in drawn.members:
@@ -229,6 +230,7 @@ def _patience(rng: random.Random, drawn: Draw) -> None:
         training__stopping__min_delta=rng.choice([0.01, 0.1, 0.5]),
         training__stopping__check_every_n_steps=rng.choice([1, 2, 5]),
         trainer__max_steps=80,
+        trainer__min_steps=rng.choice([None, None, 25]),
     )
     _at_least_three(rng, drawn)
     for member in drawn.members:

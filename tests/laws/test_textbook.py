@@ -46,7 +46,8 @@ def looks_and_checks(config: Config, steps: int) -> tuple[set[int], set[int]]:
     else:
         looks |= {round(10 ** (k / points["per_decade"])) for k in range(100)}
     looks = {step for step in looks if step <= steps}
-    return looks, {step for step in range(1, steps + 1) if step % check == 0 or step == steps}
+    first = config["trainer"]["min_steps"] or 1
+    return looks, {step for step in range(first, steps + 1) if step % check == 0 or step == steps}
 
 
 def stopping_rule(config: Config) -> Callable[[dict[int, float]], bool]:
