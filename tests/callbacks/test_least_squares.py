@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlexp.train.build import make_network, network_settings
+from dlexp.train.build import make_datamodule, make_network, network_settings
 
 SETTINGS = [
     "callbacks=[least_squares]",
