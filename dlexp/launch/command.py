@@ -112,7 +112,7 @@ class CheckCallback(Callback):
         from dlexp.train.job_folder import finished_result
 
         if finished_result(plain, folder) is None:
-            from dlexp.train.build import find_build_problems  # takes seconds: it imports torch
+            from dlexp.train.problems import find_build_problems  # takes seconds: it imports torch
 
             refuse(find_build_problems(plain))
 

@@ -218,7 +218,7 @@ def _build_problems(jobs: Sequence[Job]) -> list[str]:
     if not jobs:
         return []
     import_frameworks()
-    from dlexp.train.build import find_build_problems
+    from dlexp.train.problems import find_build_problems
 
     alike: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:

@@ -2,8 +2,7 @@
 
 import contextlib
 import math
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -11,21 +10,18 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from dlexp.data.datamodule import tensors_of
+from dlexp.train.choose import choose_engines, is_worth_restacking
 from dlexp.train.engine import Engine
 from dlexp.train.lightning import backward_by_lightning, count_steps_taken, step_by_lightning
 from dlexp.train.loop import Loop
 from dlexp.train.member import Companion, Member
 from dlexp.train.optimizers import OptimizerState
 from dlexp.train.plan import Block
-from dlexp.train.stacks.buckets import step_cost
-from dlexp.train.stacks.check import differences, end_difference
+from dlexp.train.stacks.check import end_difference
 from dlexp.train.stacks.engine import Stacks
 from dlexp.train.stacks.stack import unstack
 
 ENGINES = ("auto", "stack", "loop")
-
-COMPACT_BELOW = 0.6
-"""Members still in training are stacked anew when their steps alone would cost less than this share."""
 
 Report = Callable[[int, int, float], None]
 """Told (step, total steps, training loss) while an ensemble trains."""
@@ -106,7 +102,7 @@ class Ensemble(LightningModule):
         """Place the data beside the networks, and choose engines."""
         for member in self._running:
             member.place(tensors_of(member.data, self.device, cast(torch.dtype, self.dtype)))
-        self.engines = self._assemble(self._running, {})
+        self.engines = self._choose(self._running, {})
         self._call("on_fit_start")
 
     def on_train_start(self) -> None:
@@ -228,60 +224,24 @@ class Ensemble(LightningModule):
         batches = self._members[0].batches[block.start]
         return tuple(torch.cat(parts) for parts in zip(*batches, strict=True))
 
-    def _assemble(self, members: Sequence[Member], states: Mapping[Member, OptimizerState]) -> list[Engine]:
-        """Return engines for members, each by the fastest that holds it, and say why not a stack."""
-        to_stack: dict[Hashable, list[Member]] = defaultdict(list)
-        loops = []
-        for member in members:
-            reason = "training.engine=loop" if self.engine == "loop" else self._why_no_stack(member)
-            if reason is None:
-                to_stack[Stacks.group_key(member)].append(member)
-                continue
-            if self.engine == "stack":
-                raise ValueError(f"training.engine=stack is not allowed: {reason}")
-            self._remark(member, f"trained by itself: {reason}")
-            loops.append(member)
-        engines: list[Engine] = []
-        for alike in to_stack.values():
-            stacks, unlike = self._make_stacks(alike, states)
-            loops += unlike
-            if stacks is not None:
-                engines.append(stacks)
-        for member in loops:
-            loop = Loop([member], states)
-            if self.in_single_steps:
-                loop.backward = backward_by_lightning(self)
-                loop.step_optimizer = step_by_lightning(self)
-                self.trainer.optimizers = [loop.optimizer]
-            engines.append(loop)
+    def _choose(self, members: Sequence[Member], states: Mapping[Member, OptimizerState]) -> list[Engine]:
+        """Return engines for members."""
+        because = "Lightning's hooks are called in each step" if self.in_single_steps else None
+        if self.engine == "loop":
+            because = "the loop is asked for"
+        engines = choose_engines(
+            members,
+            states,
+            step=self.trainer.global_step,
+            loop_because=because,
+            only_stacks=self.engine == "stack",
+        )
+        for engine in engines if self.in_single_steps else ():
+            if isinstance(engine, Loop):
+                engine.backward = backward_by_lightning(self)
+                engine.step_optimizer = step_by_lightning(self)
+                self.trainer.optimizers = [engine.optimizer]
         return engines
-
-    def _make_stacks(
-        self, members: Sequence[Member], states: Mapping[Member, OptimizerState]
-    ) -> tuple[Stacks | None, list[Member]]:
-        """Return stacks that train as their members would alone, and the members that none would."""
-        left, refused = list(members), list[Member]()
-        while left:
-            stacks = Stacks(left, states)
-            unlike = differences(stacks, self.trainer.global_step)
-            if not unlike:
-                for member in left:
-                    self._remark(member, f"trained as one of {len(left)} networks at once")
-                return stacks, refused
-            for member, difference in unlike.items():
-                unstack(member.network)
-                self._remark(member, f"trained by itself: in a stack {difference}")
-                member.stack_difference = difference
-            refused += unlike
-            left = [member for member in left if member not in unlike]
-        return None, refused
-
-    def _why_no_stack(self, member: Member) -> str | None:
-        return "Lightning's hooks are called in each step" if self.in_single_steps else Stacks.why_not(member)
-
-    def _remark(self, member: Member, text: str) -> None:
-        if not member.remarks:
-            member.remarks.append(text)
 
     def _after_callbacks(self) -> None:
         """Take along what callbacks asked for: engines are made anew for all."""
@@ -290,7 +250,7 @@ class Ensemble(LightningModule):
         staying = self._in_training
         states = {member: self.optimizer_state_of(member) for member in staying} | self._joining
         self._joining = {}
-        self.engines = self._assemble(self._in_training, states)
+        self.engines = self._choose(self._in_training, states)
 
     def _compact(self) -> None:
         """Leave out engines that nobody needs; stack anew what then costs much less a step."""
@@ -299,13 +259,10 @@ class Ensemble(LightningModule):
             left = [member for member in engine.members if member in staying]
             if not left:
                 continue
-            is_cheaper = (
-                isinstance(engine, Stacks)
-                and len(left) < len(engine.members)
-                and step_cost(left) < COMPACT_BELOW * step_cost(engine.members)
-            )
-            states = {member: engine.state(member) for member in left} if is_cheaper else {}
-            engines += self._assemble(left, states) if is_cheaper else [engine]
+            if is_worth_restacking(engine, left):
+                engines += self._choose(left, {member: engine.state(member) for member in left})
+            else:
+                engines.append(engine)
         self.engines = engines
 
     def _look(self, is_log_point: bool, is_check: bool) -> None:

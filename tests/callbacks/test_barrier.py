@@ -5,11 +5,7 @@ import pytest
 import torch
 
 from dlexp.data.batches import BatchOrder
-from dlexp.train.build import (
-    make_datamodule,
-    make_network,
-    network_settings,
-)
+from dlexp.train.build import make_datamodule, make_network, network_settings
 from tests.callbacks.reading import arrays_of, series, stored
 
 DATA = ["data=sine_sum", "data.input_dim=5", "data.n_train=60", "data.n_test=40", "model.width=8"]

@@ -22,11 +22,7 @@ from dlexp.measures.geometry import (
     two_nn_dimension,
 )
 from dlexp.models.random_features import RandomFeatures
-from dlexp.train.build import (
-    make_datamodule,
-    make_network,
-    network_settings,
-)
+from dlexp.train.build import make_datamodule, make_network, network_settings
 from tests.callbacks.reading import arrays_of, series
 
 CLASSES = [

@@ -10,12 +10,7 @@ from dlexp.config.schedule import Schedule
 from dlexp.data.batches import BatchOrder
 from dlexp.seeding import derive_seed
 from dlexp.train import plan
-from dlexp.train.build import (
-    make_callbacks,
-    make_datamodule,
-    make_network,
-    network_settings,
-)
+from dlexp.train.build import make_callbacks, make_datamodule, make_network, network_settings
 from tests.callbacks.reading import arrays_of, fitted, masks_of, series, stored
 
 # 8-16-1: 128 and 16 weights, which half and quarter shares divide without rounding.

@@ -24,7 +24,7 @@ from dlexp.config.kinds import Flag, Kind
 from dlexp.config.objects import locate
 from dlexp.config.schema import Config
 from dlexp.models.layers import ScaledLinear
-from dlexp.train.build import find_build_problems
+from dlexp.train.problems import find_build_problems
 
 
 class Skipping(nn.Module):

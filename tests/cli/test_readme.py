@@ -14,7 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from dlexp.config.resolve import conf_directory
 from dlexp.config.schema import Config
-from dlexp.train.build import find_build_problems
+from dlexp.train.problems import find_build_problems
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()

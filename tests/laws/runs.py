@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 import dlexp.train.build
-import dlexp.train.ensemble
+import dlexp.train.choose
 import dlexp.train.stacks.buckets
 import dlexp.train.stacks.engine
 from dlexp.cli.train import main as main  # the training command
@@ -115,7 +115,7 @@ def _eager() -> Iterator[None]:
     by_size = functools.partial(dlexp.train.stacks.buckets.partition, layer_overhead=0.0)
     with (
         mock.patch.object(dlexp.train.stacks.engine, "partition", by_size),
-        mock.patch.object(dlexp.train.ensemble, "COMPACT_BELOW", math.inf),
+        mock.patch.object(dlexp.train.choose, "COMPACT_BELOW", math.inf),
     ):
         yield
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from dlexp.train import ensemble
+from dlexp.train import choose
 from dlexp.train.build import make_member
 from dlexp.train.fit import fit
 from dlexp.train.job import run_tasks
@@ -85,7 +85,7 @@ ENSEMBLES = {
 @pytest.mark.parametrize("compact_below", [0.0, math.inf])
 @pytest.mark.parametrize("name", ENSEMBLES)
 def test_each_member_ends_as_it_does_alone(name, compact_below, small, monkeypatch):
-    monkeypatch.setattr(ensemble, "COMPACT_BELOW", compact_below)
+    monkeypatch.setattr(choose, "COMPACT_BELOW", compact_below)
     configs = [small(*FLOAT64, *overrides) for overrides in ENSEMBLES[name]]
     together = trained(configs)
     assert len({(member.outcome, step) for member, step, *_ in together}) > 1 or "one" not in name
