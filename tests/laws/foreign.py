@@ -27,6 +27,30 @@ class Raising(MeasureCallback):
         return {"raising/largest": max(float(p.detach().abs().max()) for p in module.network.parameters())}
 
 
+class Restarting(MeasureCallback):
+    """Lets networks whose learning rate is below ``below`` begin anew after ``step`` steps, half masked."""
+
+    name = "restarting"
+    changes_network = True
+
+    def __init__(self, *, step: int, below: float, **schedule: Any) -> None:
+        super().__init__(**schedule)
+        self.step, self.below = step, below
+
+    def begin(self, module: Any) -> None:
+        """Keep the initial weights."""
+        self.initial = {name: value.clone() for name, value in module.network.state_dict().items()}
+
+    def measure(self, module: Any) -> Mapping[str, float]:
+        """Return a number of the network, which may begin anew then."""
+        largest = max(float(p.detach().abs().max()) for p in module.network.parameters())
+        if module.step == self.step and module.optimizer_settings.lr < self.below:
+            weights = {name: p for name, p in module.network.named_parameters() if p.ndim == 2}
+            masks = {name: (torch.arange(p.numel()) % 2).view(p.shape).to(p) for name, p in weights.items()}
+            module.restart(self.initial, masks)
+        return {"restarting/largest": largest}
+
+
 class DoubledTanh(nn.Tanh):
     """Not what it derives from."""
 

@@ -237,6 +237,19 @@ def _patience(rng: random.Random, drawn: Draw) -> None:
         member["optimizer.lr"] = 10 ** rng.uniform(-4, -0.5)
 
 
+def _one_by_one(rng: random.Random, drawn: Draw) -> None:
+    """Members that end at steps far apart while the moments of the others matter."""
+    _threshold(rng, drawn)
+    _set(drawn, optimizer=rng.choice(["sgd", "adam", "adamw"]), training__stopping__train_loss=0.5)
+    _set(drawn, trainer__min_steps=None, data="linear_teacher", data__noise=0.0, model__depth=1)
+    _set(drawn, training__stopping__check_every_n_steps=5)
+    _keep_optimizers_settings(drawn)
+    for index, member in enumerate(drawn.members):
+        member["optimizer.lr"] = [0.1, 0.03, 0.01, 0.003, 0.001][index]
+        if drawn.common["optimizer"] == "sgd":
+            member["optimizer.momentum"] = 0.9
+
+
 def _at_least_three(rng: random.Random, drawn: Draw) -> None:
     drawn.members += [_member(rng, drawn) for _ in range(3 - len(drawn.members))]
 
@@ -358,6 +371,25 @@ def _raises(rng: random.Random, drawn: Draw) -> None:
     _set(drawn, trainer__max_steps=48)
 
 
+def _restarts(rng: random.Random, drawn: Draw) -> None:
+    """A callback that lets some members begin anew while others go on."""
+    drawn.common |= {
+        "+callbacks.restarting._target_": "tests.laws.foreign.Restarting",
+        "+callbacks.restarting.every_n_steps": 8,
+        "+callbacks.restarting.step": rng.choice([8, 16]),
+        "+callbacks.restarting.below": 0.01,
+    }
+    _set(drawn, optimizer=rng.choice(["sgd", "adam", "adamw"]), trainer__max_steps=40)
+    _set(drawn, model__depth=rng.choice([1, 2]))
+    _keep_optimizers_settings(drawn)
+    _at_least_three(rng, drawn)
+    _keep_optimizers_settings(drawn)
+    for index, member in enumerate(drawn.members):
+        member["optimizer.lr"] = [0.003, 0.03][index % 2]
+        if drawn.common["optimizer"] == "sgd":
+            member["optimizer.momentum"] = rng.choice([0.5, 0.9])
+
+
 def _regression_data(rng: random.Random, drawn: Draw) -> None:
     _regression(rng, drawn)
 
@@ -407,10 +439,12 @@ STRATA: dict[str, Stratum] = {
     "budget": _budget,
     "linear_model": _linear_model,
     "threshold": _threshold,
+    "one_by_one": _one_by_one,
     "patience": _patience,
     "divergence": _divergence,
     "raises": _raises,
     "mixed": _mixed,
+    "restarts": _restarts,
     "ntk": _measured("ntk", n_samples=[7, None], n_test=5),
     "hessian": _measured("hessian", dense_up_to=[1000, 0], density_steps=8, density_probes=[2, None]),
     "sharpness": _measured("sharpness", n_starts=2, max_steps=8, n_directions=3, radius=[0.05, 0.5]),

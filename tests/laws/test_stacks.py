@@ -18,7 +18,10 @@ def check(drawn: Draw) -> None:
 
 
 # Even draws are eager, odd ones as small networks are trained.
-QUICK = [*draws([0]), *((name, 1) for name in ("plain", "patience", "stops_with_twins", "pruning_mixed"))]
+QUICK = [
+    *draws([0]),
+    *((name, 1) for name in ("plain", "patience", "stops_with_twins", "pruning_mixed", "restarts")),
+]
 
 
 @pytest.mark.parametrize(("stratum", "number"), QUICK)

@@ -19,8 +19,8 @@ NOTICED = (1, 2, 3)  # pytest: a test failed, a test file could not be loaded, p
 NO_TESTS = 5
 
 STACKS = "tests/laws/test_stacks.py::test_a_stack_equals_its_members_alone"
-STATE = ("pruning_mixed", "pruning_rewound", "twin_out_of_order", "stops_with_twins", "raises", "patience")
-SETTINGS = ("plain", "uneven_batches", "mup", "wide_and_narrow", "threshold", "divergence")
+STATE = ("pruning_mixed", "pruning_rewound", "twin_out_of_order", "one_by_one", "restarts", "raises")
+SETTINGS = ("plain", "uneven_batches", "mup", "wide_and_narrow", "patience", "divergence")
 MEASURED = ("hessian", "ntk", "sharpness", "landscape", "geometry", "barrier_to_twin", "pruning_global")
 FILES = ("tests/laws/test_faults.py", "tests/laws/test_order_and_place.py")
 
