@@ -8,7 +8,7 @@ from torch import nn
 from dlexp.train.member import Member
 
 # The fixed cost of one more stacked layer in a training step, in multiplications of one member-row: measured
-# with `python scripts/bench.py --only buckets` on one core.
+# with `python -m benchmarks --only buckets` on one core.
 LAYER_OVERHEAD = 800_000.0
 
 

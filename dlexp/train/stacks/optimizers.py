@@ -190,7 +190,7 @@ class StackOptimizer:
                     _add(gradient, part.momentum_buffer, part.momentum)
                 else:
                     gradient = part.momentum_buffer
-            _add(part.values, gradient, -(part.rate * factor))
+            _add(part.values, gradient, part.rate * -factor)
 
     def _step_adaptive(self, factor: _Setting) -> None:
         for part in self._parts:
