@@ -64,7 +64,9 @@ class Command:
         folder = Path(node.runtime.output_dir)
         self.is_sweep = is_sweep
         self.folder = Path(os.path.abspath(node.sweep.dir)) if is_sweep else folder
-        task = Task(to_plain(config), list(node.overrides.task), folder)
+        plain = to_plain(config)
+        Config.check(plain)
+        task = Task(plain, list(node.overrides.task), folder)
         (run,) = run_tasks([task], report=self.progress.report)
         self.runs.append(run)
         return run.metrics.get(config.objective)

@@ -13,6 +13,7 @@ from dlexp.config.jobs import Job
 from dlexp.frameworks import import_frameworks
 from dlexp.launch.command import Command, refuse
 from dlexp.launch.executors import InProcessExecutor, process_pool
+from dlexp.records.files import json_text
 from dlexp.records.lease import was_left_behind
 from dlexp.records.run import Run
 from dlexp.train.job import record_lost, run_tasks
@@ -208,8 +209,8 @@ def _bytes_needed(job: Job) -> float:
 def _task(job: Job, settings: Settings) -> Task:
     files = {}
     if settings.job_files:
-        files[f"{settings.job_files}/config.yaml"] = json.dumps(job.plain, indent=1) + "\n"
-        files[f"{settings.job_files}/overrides.yaml"] = json.dumps(list(job.overrides), indent=1) + "\n"
+        files[f"{settings.job_files}/config.yaml"] = json_text(job.plain)
+        files[f"{settings.job_files}/overrides.yaml"] = json.dumps(list(job.overrides)) + "\n"
     return Task(job.plain, job.overrides, job.folder.absolute(), files)
 
 

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlexp.records.files import write_atomically
+from dlexp.records.files import json_text, write_atomically
 
 if TYPE_CHECKING:
     import numpy
@@ -102,7 +102,7 @@ class Run:
             **self.extra,
         }
         self.folder = folder
-        write_atomically(folder / "result.json", json.dumps(content, indent=1, default=str) + "\n")
+        write_atomically(folder / "result.json", json_text(content))
 
     def note_files(self, folder: Path) -> None:
         """Note the sizes of the files that are to be there beside the result."""

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from dlexp.config.identity import identity
 from dlexp.config.obsolete import reason_to_train_anew
-from dlexp.config.schema import Config
 from dlexp.records.log import JobLog
 from dlexp.records.run import Run, read_result
 from dlexp.records.versions import checkout, library_versions
@@ -101,7 +100,6 @@ class JobFolder:
 
         with self.log.active():
             try:
-                Config.check(self.task.config)
                 key = data_key(self.task.config)
                 member = make_member(self.task.config, shared.get(key))
                 shared[key] = member.data
