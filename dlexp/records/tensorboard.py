@@ -4,11 +4,13 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
+from pydantic import BaseModel
 from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -16,6 +18,8 @@ from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams.api_pb2 import Status
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 from tensorboard.summary.writer.record_writer import RecordWriter
+
+from dlexp.config.schema import Config
 
 SECONDS_BETWEEN_FLUSHES = 10.0
 _file_numbers = count()
@@ -90,7 +94,9 @@ class RunTensorBoard(TensorBoardLogger):
         self._has_begun = True
         session = SessionStartInfo(start_time_secs=time.time())
         for name, value in _leaves(params).items():
-            if isinstance(value, bool):
+            if name in _keys_of_several_types():
+                session.hparams[name].string_value = str(value)
+            elif isinstance(value, bool):
                 session.hparams[name].bool_value = value
             elif isinstance(value, int | float):
                 session.hparams[name].number_value = value
@@ -133,6 +139,26 @@ class RunTensorBoard(TensorBoardLogger):
         if self._events is None:
             self._events = EventFile(Path(self.log_dir))
         self._events.add(summary=summary, step=step)
+
+
+@cache
+def _keys_of_several_types() -> frozenset[str]:
+    """Return the settings that may be numbers in one run and words in another (``batch_size=full,10``).
+
+    TensorBoard takes a column of two types for one, and hides the runs of the other.
+    """
+
+    def keys(model: type[BaseModel], prefix: str) -> Iterator[str]:
+        for name, field in model.model_fields.items():
+            key = f"{prefix}{field.alias or name}"
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                yield from keys(field.annotation, f"{key}.")
+                continue
+            kinds = {get_origin(kind) or kind for kind in get_args(field.annotation)} - {type(None)}
+            if len(kinds - {float}) > 1:
+                yield key
+
+    return frozenset(keys(Config, ""))
 
 
 class _OnUse:
