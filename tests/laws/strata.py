@@ -449,7 +449,9 @@ STRATA: dict[str, Stratum] = {
     "hessian": _measured("hessian", dense_up_to=[1000, 0], density_steps=8, density_probes=[2, None]),
     "sharpness": _measured("sharpness", n_starts=2, max_steps=8, n_directions=3, radius=[0.05, 0.5]),
     "landscape": _measured("landscape", lines=2, line_points=5, plane_points=5, bias=["zero", "scale"]),
-    "trajectory": _measured("landscape", lines=1, line_points=3, plane_points=3, directions="trajectory"),
+    "trajectory": _measured(
+        "landscape", lines=1, line_points=3, plane_points=3, directions="trajectory", every_n_steps=4
+    ),
     "geometry": _measured("geometry", n_samples=[11, None]),
     "critical_points": _measured("critical_points", max_steps=20, every_n_steps=17),
     "unexplained_variance": _measured("unexplained_variance"),
