@@ -3,8 +3,9 @@
 import pytest
 
 from tests.laws.comparison import assert_equal
+from tests.laws.draws import Draw
 from tests.laws.runs import train_alone, train_together, why_alone
-from tests.laws.strata import Draw, draw, draws
+from tests.laws.strata import draw, draws
 
 
 def check(drawn: Draw) -> None:
