@@ -39,7 +39,7 @@ LAWS_OF = {
         *FILES,
     ],
     "records": [*FILES],
-    "launch": ["tests/sweeps", "tests/cli/test_train.py", *FILES],
+    "launch": ["tests/launch", "tests/cli/test_train.py", *FILES],
     "measures": strata(*MEASURED),
     "callbacks": strata("two_callbacks", "twin_out_of_order", "pruning_mixed", "stops_with_twins"),
 }
