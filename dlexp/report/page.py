@@ -6,7 +6,7 @@ from pathlib import Path
 from dlexp.records.run import DONE
 from dlexp.report.environment import render
 from dlexp.report.images import Drawn, embedded
-from dlexp.report.provenance import facts, settings_besides, shared_settings
+from dlexp.report.provenance import doubts, facts, settings_besides, shared_settings
 from dlexp.report.settings import settings_table
 from dlexp.report.verdicts import counts, entry
 from dlexp.results.claims import Finding
@@ -41,6 +41,7 @@ def render_report(
     return render(
         "report.html",
         study=study,
+        notices=[*study.notices, *doubts(summary.runs)],
         sources=list(dict.fromkeys(source for source in sources if source)),
         counts=counts(claims),
         claims=[entry(finding) for finding in claims],

@@ -1,9 +1,11 @@
 """How a sweep's results came to be: settings, seeds, versions, devices, time."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 from dlexp.config.identity import WITHOUT_EFFECT
+from dlexp.config.obsolete import reason_to_train_anew
 from dlexp.records.run import Run
 from dlexp.report.names import value_text, value_texts
 from dlexp.report.texts import duration_text, ranges_text
@@ -84,3 +86,27 @@ def _times(runs: Sequence[Run], seconds: float | None) -> str:
     if seconds is not None:
         parts.append(f"{duration_text(seconds)} (on the clock)")
     return ", ".join(parts)
+
+
+def doubts(runs: Iterable[Run]) -> Iterator[str]:
+    """Yield a sentence for each reason not to rely on stored runs: their version, files, mixture."""
+    finished = [run for run in runs if run.is_finished]
+    reasons = Counter(reason_to_train_anew(run.config, run.versions) for run in finished)
+    for reason, count in reasons.items():
+        if reason:
+            yield (
+                f"{count} of {len(finished)} runs are of an earlier version and may be wrong ({reason}); the "
+                "command of the sweep trains them anew."
+            )
+    damaged = {run.run_id: damage for run in finished if (damage := run.damage())}
+    if damaged:
+        name, damage = next(iter(damaged.items()))
+        others = f" and {len(damaged) - 1} others" if len(damaged) > 1 else ""
+        yield f"{name}{others}: {damage}; the command of the sweep trains anew."
+    versions = Counter(run.versions.get("dlexp", "unknown") for run in finished)
+    if len(versions) > 1:
+        listed = ", ".join(f"{version} ({count})" for version, count in sorted(versions.items()))
+        yield f"The runs are of several versions of dlexp: {listed}."
+    apart = sum("stack_difference" in run.extra for run in finished)
+    if apart:
+        yield f"{apart} of {len(finished)} networks were trained by themselves: a stack would have differed."

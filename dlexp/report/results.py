@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlexp.records.files import write_atomically
+from dlexp.report.provenance import doubts
 from dlexp.report.tables import COUNTS, csv_text, runs_rows, summary_rows, summary_table
 from dlexp.report.terminal import (
     print_findings,
@@ -57,9 +58,9 @@ class Results:
 
     @property
     def notices(self) -> list[str]:
-        """Sentences that a reader has to know: of the study's Python, of figures that cannot be drawn."""
+        """Sentences that a reader has to know: of the study's Python, of figures, of runs in doubt."""
         problems = [f"Figure {each.name}: {each.problem}" for each in self.drawn if each.problem]
-        return [*(self.study.notices if self.study else ()), *problems]
+        return [*(self.study.notices if self.study else ()), *problems, *doubts(self.table.rows)]
 
     def print(self, console: "Console | None" = None) -> None:
         """Print the table, the verdicts, the files, what to type next, and last each run that is not done."""

@@ -2,7 +2,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dlexp.records.folders import read_runs
-from dlexp.report.provenance import facts, settings_besides, shared_settings
+from dlexp.records.run import Run
+from dlexp.report.provenance import doubts, facts, settings_besides, shared_settings
 from dlexp.results.summary import summarize
 
 WriteRun = Callable[..., Path]
@@ -47,3 +48,15 @@ def test_what_is_not_known_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "width=4,seed=0-12345678").mkdir()
     assert facts(summarize(read_runs(tmp_path)), None) == [("runs", "1 running or interrupted")]
     assert shared_settings(summarize(read_runs(tmp_path))) == []
+
+
+def test_runs_in_doubt_are_told(tmp_path):
+    adamw = {"optimizer": {"name": "adamw", "weight_decay": 0.1}, "model": {"parametrization": "mup"}}
+    old = Run("done", "a", config=adamw, versions={"dlexp": "0.1.0"}, folder=tmp_path / "a")
+    new = Run("done", "b", config=adamw, versions={"dlexp": "0.2.0"}, folder=tmp_path / "b")
+    damaged = Run("done", "c", versions={"dlexp": "0.2.0"}, files={"metrics.csv": 9}, folder=tmp_path / "c")
+    assert [*doubts([new])] == []
+    wrong, mixed = doubts([old, new])
+    assert "1 of 2 runs are of an earlier version" in wrong
+    assert "0.1.0 (1), 0.2.0 (1)" in mixed
+    assert [*doubts([damaged])] == ["c: metrics.csv is missing; the command of the sweep trains anew."]
