@@ -228,7 +228,7 @@ class Ensemble(LightningModule):
         """Return engines for members."""
         because = "Lightning's hooks are called in each step" if self.in_single_steps else None
         if self.engine == "loop":
-            because = "the loop is asked for"
+            because = "training.engine=loop"
         engines = choose_engines(
             members,
             states,

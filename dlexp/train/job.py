@@ -69,6 +69,7 @@ def run_tasks(
 def record_lost(task: Task, reason: str) -> Run:
     """Record a job as failed whose process ended without a word."""
     with info_logged():
+        task.folder.mkdir(parents=True, exist_ok=True)
         lease.take(task.folder)
         job = JobFolder(0, task)
         job.fail(RuntimeError(reason), None)

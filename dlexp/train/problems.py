@@ -57,9 +57,12 @@ def try_network(config: Mapping[str, Any]) -> None:
         network = make_network(network_settings(config))
     except Exception as error:
         raise ConfigError(f"model cannot be made: {first_line(error)}.") from error
-    x = torch.zeros(2, data["input_dim"])
+    # As Lightning converts it; half precision is not known everywhere, and shapes are the same in float32.
+    dtype = torch.float64 if str(config["trainer"]["precision"]).startswith("64") else torch.float32
+    network.to(dtype)
+    x = torch.zeros(2, data["input_dim"], dtype=dtype)
     labels = CLASSIFICATION in loss.tasks
-    y = torch.zeros(2, dtype=torch.int64) if labels else torch.zeros(2, data["output_dim"])
+    y = torch.zeros(2, dtype=torch.int64) if labels else x.new_zeros(2, data["output_dim"])
     try:
         with torch.no_grad(), evaluation_mode(network):
             outputs = network(x)

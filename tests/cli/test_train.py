@@ -170,7 +170,8 @@ def test_a_command(name, cwd):
     ends = COMMANDS[name]
     done = call(*ends.arguments, *FAST, cwd=cwd)
     assert done.returncode == ends.code, done
-    assert re.fullmatch(ends.stderr, done.stderr), done.stderr
+    told = re.sub(r"(?m)^jobs? .* left\n", "", done.stderr)  # on a slow machine
+    assert re.fullmatch(ends.stderr, told), done.stderr
     assert re.search(ends.stdout, done.stdout), done.stdout
     assert "Warning" not in done.stdout
     assert "\x1b" not in done.stdout

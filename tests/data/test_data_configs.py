@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_method
 from omegaconf import OmegaConf
 
+from dlexp.config.fill import fill
 from dlexp.data.datamodule import SyntheticDataModule
 
 FOLDER = Path(__file__).parents[2] / "conf" / "data"
@@ -21,8 +22,9 @@ KEYS |= {"batch_size", "seed", "order_seed"}
 def load(name: str, *overrides: str) -> dict[str, Any]:
     with initialize_config_dir(str(FOLDER.parent), version_base="1.3"):
         config = compose(overrides=[f"+data={name}", "+seed=3", *overrides])
-    data = OmegaConf.to_container(config, resolve=True)["data"]
-    assert isinstance(data, dict)
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    data: dict[str, Any] = fill({str(key): value for key, value in plain.items()})["data"]
     return data
 
 

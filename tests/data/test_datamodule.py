@@ -227,12 +227,6 @@ def test_a_resumed_fit_goes_on_with_the_next_epoch(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(resumed.seen, through.seen[6:], strict=True))
 
 
-def test_spans_of_steps_replace_the_batches_if_set() -> None:
-    module = make()
-    module.blocks = [(0, 3), (3, 5)]
-    assert module.train_dataloader() is module.blocks
-
-
 def test_the_test_set_is_one_batch() -> None:
     module = make()
     ((x, y),) = list(module.test_dataloader())

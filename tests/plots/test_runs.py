@@ -65,8 +65,10 @@ def test_barriers_are_above_the_straight_line_of_the_ends() -> None:
 
 @pytest.mark.parametrize(("edge", "is_drawn"), [(5.0, True), (1000.0, False)])
 def test_an_edge_far_above_is_named_and_not_drawn(edge: float, is_drawn: bool) -> None:
-    values = {"lambda_max": [1.0, 6.0], "lambda_min": [-1.0, 0.0], "edge": [edge] * 2, "loss": [1.0, 0.01]}
-    upper, lower = draw_lambda_max([0, 10], **values, loss_name="mse").axes
+    values = {"lambda_max": [1.0, 6.0], "lambda_min": [-1.0, 0.0], "edge": [edge] * 2}
+    loss = ([0, 10], [1.0, 0.01])
+    page = draw_lambda_max([0, 10], **values, loss=loss, loss_label="mean squared error")
+    upper, lower = page.axes
     assert lines_of(upper)["largest eigenvalue"].get_ydata().tolist() == [1.0, 6.0]
     assert lines_of(upper)["smallest eigenvalue"].get_ydata().tolist() == [-1.0, 0.0]
     (line,) = [line for label, line in lines_of(upper).items() if label.startswith("edge of stability")]

@@ -33,7 +33,7 @@ def pairs() -> Iterator[object]:
             )
 
 
-@pytest.mark.parametrize(("animal", "measure"), pairs())
+@pytest.mark.parametrize(("animal", "measure"), [*pairs()])
 def test_a_measure_is_right_or_refuses_and_leaves_no_trace(animal: str, measure: str) -> None:
     kind, asked = ANIMALS[animal], MEASURES[measure]
     with warnings.catch_warnings():
