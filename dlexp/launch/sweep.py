@@ -5,7 +5,7 @@ import logging
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
 from dlexp.config.identity import replicates_key
@@ -80,13 +80,13 @@ def run_jobs(jobs: Sequence[Job], command: Command, executor: Executor, settings
                 runs |= _by_index(ensemble, future.result())
             except Exception as error:
                 log.warning("an ensemble of %d jobs was lost: %s", len(ensemble), error)
-                runs |= run_until_found(ensemble, settings, None if _is_pool(executor) else executor)
+                runs |= run_until_found(ensemble, settings)
             if not here:
                 progress.finish()
         if lost:
             progress.start("again, apart", len(lost))
             for ensemble in plan_ensembles(lost, settings):
-                runs |= run_until_found(ensemble, settings, None)
+                runs |= run_until_found(ensemble, settings)
             progress.finish()
     finally:
         progress.end()
@@ -95,30 +95,24 @@ def run_jobs(jobs: Sequence[Job], command: Command, executor: Executor, settings
     return ordered
 
 
-def run_until_found(jobs: Sequence[Job], settings: Settings, executor: Executor | None) -> dict[int, Run]:
+def run_until_found(jobs: Sequence[Job], settings: Settings) -> dict[int, Run]:
     """Run jobs whose ensemble was lost; return their results by index.
 
-    Those that ended are kept. The others are sent out again; if they are lost again they are halved, until
-    the job is found that ends its process: it is recorded as failed.
-
-    Args:
-        jobs: of one ensemble.
-        settings: of the sweep.
-        executor: where they run; None for a fresh process each time.
+    Those that ended are kept. The others run in a fresh process of this machine; if they are lost again they
+    are halved, until the job is found that ends its process: it is recorded as failed.
     """
     runs: dict[int, Run] = {}
     waiting = [list(jobs)]
     while waiting:
         ensemble = waiting.pop()
-        pool = process_pool(1) if executor is None else executor
+        pool = process_pool(1)
         try:
             runs |= _by_index(ensemble, _submit(pool, ensemble, settings, None).result())
             continue
         except Exception as error:
             reason = f"its process ended before it did ({type(error).__name__}): killed, or out of memory?"
         finally:
-            if executor is None:
-                pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
         left = []
         for job in ensemble:
             stored = finished_result(job.plain, job.folder)
@@ -142,11 +136,6 @@ def _submit(
 
 def _by_index(jobs: Sequence[Job], runs: Sequence[Run]) -> dict[int, Run]:
     return {job.index: run for job, run in zip(jobs, runs, strict=True)}
-
-
-def _is_pool(executor: Executor) -> bool:
-    """Whether an executor is of this machine's processes, one of which breaks all when it dies."""
-    return isinstance(executor, InProcessExecutor | ProcessPoolExecutor)
 
 
 def plan_ensembles(jobs: Sequence[Job], settings: Settings) -> list[list[Job]]:
