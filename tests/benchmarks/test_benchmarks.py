@@ -24,6 +24,7 @@ FAST = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAST)
 def test_a_section_runs_and_its_ways_give_the_same_values(name):
     section = FAST[name](QUICK)
@@ -42,6 +43,7 @@ def test_sweeps_are_timed_as_commands():
     assert len(sweep.overhead(QUICK).rows) == 2
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_is_not_taken_for_a_fast_one():
     with pytest.raises(RuntimeError, match="width"):
         sweep.command_lap(["model.width=0,1"], QUICK)

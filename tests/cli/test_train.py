@@ -165,7 +165,19 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+SLOW = (
+    "an executor",
+    "callbacks of Hydra",
+    "by Hydra",
+    "mixed precision",
+    "one that diverges",
+    "wrong values",
+)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else []) for name in COMMANDS]
+)
 def test_a_command(name, cwd):
     ends = COMMANDS[name]
     done = call(*ends.arguments, *FAST, cwd=cwd)

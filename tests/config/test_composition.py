@@ -65,7 +65,7 @@ OVERRIDES = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=6, suppress_health_check=[HealthCheck.too_slow])
 @given(overrides=OVERRIDES)
 def test_a_job_is_composed_as_hydra_composes_it(overrides, composer):
     lines = [f"{key}={value}" for key, value in overrides.items()]

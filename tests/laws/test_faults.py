@@ -81,6 +81,7 @@ def test_jobs_survive_a_fault_at_each_of_their_writes(kind, count, processes, wh
         check(processes, folder, expected, Fault(kind, at, str(folder)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0, 100, 1000, 3000])
 def test_a_job_survives_files_that_are_cut_short(size, processes, whole, tmp_path):
     expected, _ = whole[1]

@@ -17,7 +17,13 @@ from dlexp.results.study import study_of
 STUDIES = sorted(path.stem for path in (conf_directory() / "study").glob("*.yaml"))
 
 
-@pytest.fixture(scope="module", params=STUDIES)
+QUICK = STUDIES[::4]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in STUDIES],
+)
 def sweep(request, tmp_path_factory):
     """Return a study's configuration, its jobs, and the study as its folder keeps it."""
     folder = tmp_path_factory.mktemp(request.param)

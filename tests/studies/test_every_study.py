@@ -23,7 +23,16 @@ def definition(name: str) -> Study:
     return study_of(importlib.import_module(f"{PACKAGE}.{name}"), name, f"{PACKAGE}.{name}")
 
 
-@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+QUICK = ("implicit_bias", "lottery_ticket", "width_vs_depth")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[] if path.stem in QUICK else pytest.mark.slow)
+        for path in STUDIES
+    ],
+)
 def test_a_quick_look_goes_the_whole_way(path: Path, tmp_path: Path) -> None:
     command = ["scripts/train.py", f"study={path.stem}", "debug=fast", f"hydra.sweep.dir={tmp_path}"]
     done = subprocess.run(
