@@ -188,3 +188,14 @@ def test_differences_at_the_end_are_told(member_of):
     with torch.no_grad():
         member.network.readout.weight.fill_(math.nan)
     assert end_difference(member, dict.fromkeys(metrics, math.nan)) is None
+
+
+@pytest.mark.parametrize("residual", [1e-3, 1e-5, 1e-7])
+def test_networks_that_nearly_interpolate_raise_no_alarm(residual, member_of):
+    members = members_of(member_of, [5, 30, 75, 200], "optimizer=adam", dtype=torch.float32)
+    stream = torch.Generator().manual_seed(0)
+    for member in members:
+        with torch.no_grad():
+            outputs = member(member.tensors.x_train)
+        member.tensors.y_train.copy_(outputs + residual * torch.randn(outputs.shape, generator=stream))
+    assert differences(Stacks(members, {}), 0) == {}

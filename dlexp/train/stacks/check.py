@@ -68,7 +68,7 @@ def _compare(bucket: Bucket, step: int) -> dict[Member, str]:
         outputs = stack(x)
     bucket.gradients(x, y)
     gradients, before = stack.gradients.clone(), stack.values.clone()
-    alone_outputs, alone_gradients = _alone(bucket, x, y, outputs)
+    alone_outputs, alone_gradients, magnified = _alone(bucket, x, y, outputs)
     after, (alone_after, is_own) = _stepped(bucket, gradients), _stepped_alone(bucket, gradients)
     found: dict[Member, str] = {}
 
@@ -81,10 +81,11 @@ def _compare(bucket: Bucket, step: int) -> dict[Member, str]:
     norms = {name: _norms(block.of(alone_gradients)) for name, block in stack.blocks.items()}
     # The gradient of a layer may cancel; what it is the sum of does not.
     whole = torch.stack(list(norms.values())).norm(dim=0)
+    scales = {name: magnified * (norm + 1e-2 * whole) for name, norm in norms.items()}
     for name, block in stack.blocks.items():
         own = block.of(is_own)
         one, other = block.of(gradients).where(own, 0), block.of(alone_gradients)
-        compare(f"the gradient of {name} differs", one, other, norms[name] + 1e-2 * whole, layers)
+        compare(f"the gradient of {name} differs", one, other, scales[name], layers)
     for name, block in stack.blocks.items():
         own, one, other = block.of(is_own), block.of(after), block.of(alone_after)
         # What is not finite may spread there.
@@ -96,18 +97,27 @@ def _compare(bucket: Bucket, step: int) -> dict[Member, str]:
     return found
 
 
-def _alone(bucket: Bucket, x: Tensor, y: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return members' outputs, and gradients laid out as the stack's, by their own networks and autograd."""
+def _alone(bucket: Bucket, x: Tensor, y: Tensor, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return members' outputs, and gradients laid out as the stack's, by their own networks and autograd.
+
+    And by how much roundings are magnified (M,): a network that nearly interpolates has outputs whose own
+    rounding is a large part of their distance to the targets, and so of every gradient.
+    """
     stack = bucket.stack
     outputs, gradients = torch.empty_like(like), torch.zeros_like(stack.values)
+    magnified = like.new_ones(len(stack))
     for position, member in enumerate(bucket.members):
         parameters = dict(member.network.named_parameters())
         with torch.enable_grad():
             own = member.network(x[position])
-            found = torch.autograd.grad(member.loss(own, y[position]), list(parameters.values()))
+            loss = member.loss(own, y[position])
+            by_outputs, *found = torch.autograd.grad(loss, [own, *parameters.values()])
         outputs[position] = own.detach()
+        slope = 2 / len(own)  # at which a squared error's derivative follows the outputs
+        ratio = slope * own.detach().norm() / by_outputs.norm()
+        magnified[position] = ratio.nan_to_num(nan=1.0, posinf=math.inf).clamp(min=1.0)
         stack.scatter(position, gradients, dict(zip(parameters, found, strict=True)))
-    return outputs, gradients
+    return outputs, gradients, magnified
 
 
 def _stepped(bucket: Bucket, gradients: Tensor) -> Tensor:
