@@ -199,3 +199,18 @@ def test_networks_that_nearly_interpolate_raise_no_alarm(residual, member_of):
             outputs = member(member.tensors.x_train)
         member.tensors.y_train.copy_(outputs + residual * torch.randn(outputs.shape, generator=stream))
     assert differences(Stacks(members, {}), 0) == {}
+
+
+def test_sums_that_cancel_raise_no_alarm(member_of):
+    members = members_of(member_of, [1, 4, 50], "data.n_train=200", dtype=torch.float32)
+    for member in members:  # the best constant: gradients of single rows cancel
+        with torch.no_grad():
+            for parameter in member.network.parameters():
+                parameter.zero_()
+            member.network.hidden_1.bias.fill_(1.0)
+            member.network.readout.weight.fill_(1e4)
+            member.network.readout.weight[:, ::2].mul_(-1)
+            outputs = member(member.tensors.x_train)
+        noise = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(1))
+        member.tensors.y_train.copy_(outputs + noise - noise.mean())
+    assert differences(Stacks(members, {}), 0) == {}

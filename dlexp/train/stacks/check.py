@@ -6,11 +6,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from dlexp.measures.chain import require_chain
 from dlexp.train.member import Member
 from dlexp.train.network import evaluation_mode
 from dlexp.train.optimizers import OptimizerSettings, learning_rate_factors, optimizer_over, set_state_by_name
 from dlexp.train.stacks.engine import Bucket, Stacks
 
+OUTPUTS = "outputs"
 SLACK = 1000.0
 """Largest error of a sum, in units of eps x number of layers x the root of its number of terms."""
 
@@ -77,15 +79,28 @@ def _compare(bucket: Bucket, step: int) -> dict[Member, str]:
             distance, size = (float(_norms(t)[position]) for t in (one - other, other))
             found.setdefault(bucket.members[position], f"{what} by {distance:.3g} of {size:.3g}")
 
-    compare("outputs differ", outputs, alone_outputs, _norms(alone_outputs), layers)
     norms = {name: _norms(block.of(alone_gradients)) for name, block in stack.blocks.items()}
     # The gradient of a layer may cancel; what it is the sum of does not.
     whole = torch.stack(list(norms.values())).norm(dim=0)
     scales = {name: magnified * (norm + 1e-2 * whole) for name, norm in norms.items()}
-    for name, block in stack.blocks.items():
-        own = block.of(is_own)
-        one, other = block.of(gradients).where(own, 0), block.of(alone_gradients)
-        compare(f"the gradient of {name} differs", one, other, scales[name], layers)
+    scales[OUTPUTS] = _norms(alone_outputs)
+
+    def compare_values() -> None:
+        compare("outputs differ", outputs, alone_outputs, scales[OUTPUTS], layers)
+        for name, block in stack.blocks.items():
+            own = block.of(is_own)
+            one, other = block.of(gradients).where(own, 0), block.of(alone_gradients)
+            compare(f"the gradient of {name} differs", one, other, scales[name], layers)
+
+    compare_values()
+    for member in found:
+        # Whether sums whose terms nearly cancel have been taken in another order, or something is wrong.
+        position = bucket.members.index(member)
+        for name, scale in _without_cancelling(member, x[position], y[position]).items():
+            scales[name][position] = scales[name][position].maximum(scale)
+    if found:
+        found.clear()
+        compare_values()
     for name, block in stack.blocks.items():
         own, one, other = block.of(is_own), block.of(after), block.of(alone_after)
         # What is not finite may spread there.
@@ -118,6 +133,28 @@ def _alone(bucket: Bucket, x: Tensor, y: Tensor, like: Tensor) -> tuple[Tensor, 
         magnified[position] = ratio.nan_to_num(nan=1.0, posinf=math.inf).clamp(min=1.0)
         stack.scatter(position, gradients, dict(zip(parameters, found, strict=True)))
     return outputs, gradients, magnified
+
+
+def _without_cancelling(member: Member, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+    """Return the norms of a member's outputs and gradients, had the terms of their sums not cancelled.
+
+    Of outputs: the readout's products without their signs. Of gradients: the rows' with random signs, whose
+    sum is about as large as the root of the sum of their squares.
+    """
+    *hidden, readout = require_chain(member.network, "network")
+    parameters = dict(member.network.named_parameters())
+    signs = 2.0 * torch.randint(2, (len(x),), generator=torch.Generator().manual_seed(0)) - 1
+    with torch.enable_grad():
+        losses = member.loss.per_row(member.network(x), y)
+        total = (losses * signs.to(losses)).mean()
+        gradients = torch.autograd.grad(total, list(parameters.values()))
+    with torch.no_grad():
+        for layer in hidden:
+            x = layer.linear(x) if layer.activation is None else layer.activation(layer.linear(x))
+        outputs = x.abs() @ (readout.weight_scale * readout.linear.weight).abs().mT
+    return {OUTPUTS: outputs.norm()} | {
+        name: gradient.norm() for name, gradient in zip(parameters, gradients, strict=True)
+    }
 
 
 def _stepped(bucket: Bucket, gradients: Tensor) -> Tensor:
