@@ -75,7 +75,8 @@ def _class_of(settings: Mapping[str, Any]) -> str:
 
 
 def _is_own_model(plain: Plain) -> bool:
-    return current_target(_get(plain, "model._target_")) not in FAMILIES
+    target = _get(plain, "model._target_")
+    return target is not None and current_target(target) not in FAMILIES
 
 
 def _is_pruned_at_random(plain: Plain) -> bool:

@@ -82,7 +82,9 @@ def test_no_command_and_no_example_is_overlooked():
     )
 
 
-@pytest.mark.parametrize("line", TO_RUN)
+@pytest.mark.parametrize(
+    "line", [pytest.param(line, marks=[] if i == 0 else pytest.mark.slow) for i, line in enumerate(TO_RUN)]
+)
 def test_a_worked_example_runs(line, with_examples):
     done = call(line, with_examples, *FAST)
     assert (done.returncode, remarks(done)) == (0, []), done.stdout

@@ -19,6 +19,7 @@ FAST = ["debug=fast", "trainer.accelerator=cpu"]
 WIDTHS = ["-m", "model.width=1,2", "name=widths"]
 # Other settings, other metrics, and a job that diverges.
 RATES = ["-m", "data=digits", "data.n_train=50", "optimizer=sgd", "optimizer.lr=0.05,1e30", "name=rates"]
+pytestmark = pytest.mark.slow
 STATUSES = ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"]
 
 

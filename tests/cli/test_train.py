@@ -166,12 +166,15 @@ COMMANDS = {
 
 
 SLOW = (
-    "an executor",
-    "callbacks of Hydra",
-    "by Hydra",
-    "mixed precision",
-    "one that diverges",
-    "wrong values",
+    *(
+        "an executor",
+        "callbacks of Hydra",
+        "by Hydra",
+        "mixed precision",
+        "one that diverges",
+        "wrong values",
+    ),
+    *("workers", "one by one", "no step", "a job that diverges", "a sweep"),
 )
 
 
@@ -252,6 +255,7 @@ def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(sent, code, cwd
     assert all(path.stat().st_mtime_ns == t for path, t in finished.items())
 
 
+@pytest.mark.slow
 def test_a_termination_while_the_report_is_made_is_one_line(cwd):
     sweep = ["-m", "seed=0,1", *FAST]
     call(*sweep, cwd=cwd)
@@ -278,7 +282,7 @@ def test_a_termination_while_the_report_is_made_is_one_line(cwd):
     assert table.exists()
 
 
-@pytest.mark.parametrize("file", ["runs.csv", "report.html"])
+@pytest.mark.parametrize("file", [pytest.param("runs.csv", marks=pytest.mark.slow), "report.html"])
 def test_a_report_that_cannot_be_written_is_named(file, cwd):
     sweep = ["-m", "seed=0,1", *FAST]
     (cwd / "outputs" / "train_fast" / file / "in the way").mkdir(parents=True)

@@ -79,8 +79,12 @@ class Elsewhere(Executor):
 
 @pytest.mark.parametrize(
     "executor",
-    [InProcessExecutor(), ThreadPoolExecutor(1), Elsewhere(), Elsewhere(RuntimeError("the node is gone"))],
-    ids=["here", "thread", "elsewhere", "lost"],
+    [
+        pytest.param(InProcessExecutor(), id="here"),
+        pytest.param(ThreadPoolExecutor(1), id="thread"),
+        pytest.param(Elsewhere(), id="elsewhere"),
+        pytest.param(Elsewhere(RuntimeError("the node is gone")), id="lost", marks=pytest.mark.slow),
+    ],
 )
 def test_every_job_ends_in_its_folder_whoever_runs_it(executor, jobs_of):
     jobs = jobs_of(*([f"model.width={w}", f"seed={s}"] for w in (2, 5) for s in (0, 1)))

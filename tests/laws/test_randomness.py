@@ -34,6 +34,7 @@ def test_the_same_seed_gives_the_same_bits(network):
     assert differences(first, other)["record train/loss at step 30"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_same_seed_gives_the_same_bits_in_a_fresh_process(network, processes, tmp_path):
     ended = processes.train([job(network, 0)], tmp_path)

@@ -23,7 +23,7 @@ def definition(name: str) -> Study:
     return study_of(importlib.import_module(f"{PACKAGE}.{name}"), name, f"{PACKAGE}.{name}")
 
 
-QUICK = ("implicit_bias", "lottery_ticket", "width_vs_depth")
+QUICK = ("implicit_bias",)
 
 
 @pytest.mark.parametrize(
