@@ -24,7 +24,7 @@ def _used(animal: str) -> nn.Module:
 
 
 def pairs() -> Iterator[object]:
-    """Yield each animal with each measure; the quick tests take every sixteenth, every one of both among them."""
+    """Yield each animal with each measure; the quick tests take every sixteenth pair."""
     for i, animal in enumerate(ANIMALS):
         for j, measure in enumerate(MEASURES):
             is_quick = (i + j) % 16 == 0
