@@ -43,14 +43,15 @@ class Bucket:
 
     def batch(self, step: int) -> Batch:
         """Return the batch of a step: inputs (M, B, input_dim) and targets (M, B, ...)."""
-        orders = [member.batches.order for member in self.members]
-        if orders[0].is_full:
+        order = self.members[0].batches.order
+        if order.is_full:
             return self.data["train"]
-        epoch, index = divmod(step, orders[0].steps_per_epoch)
+        epoch, index = divmod(step, order.steps_per_epoch)
         if self._epoch[0] != epoch:
-            permutations = {order.seed: order.permutation(epoch) for order in orders}
-            rows = [permutations[order.seed] for order in orders]
-            self._epoch = epoch, stacked_epoch(*self.data["train"], rows, orders[0].batch_size)
+            orders = {member.batches.order.seed: member.batches.order for member in self.members}
+            permutations = {seed: own.permutation(epoch) for seed, own in orders.items()}
+            rows = [permutations[member.batches.order.seed] for member in self.members]
+            self._epoch = epoch, stacked_epoch(*self.data["train"], rows, order.batch_size)
         return self._epoch[1][index]
 
     def step(self, batch: Batch, factor: float | Tensor) -> None:
