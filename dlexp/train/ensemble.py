@@ -21,8 +21,6 @@ from dlexp.train.stacks.check import end_difference
 from dlexp.train.stacks.engine import Stacks
 from dlexp.train.stacks.stack import unstack
 
-ENGINES = ("auto", "stack", "loop")
-
 Report = Callable[[int, int, float], None]
 """Told (step, total steps, training loss) while an ensemble trains."""
 
