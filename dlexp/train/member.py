@@ -50,6 +50,7 @@ class Member(LightningModule):
         recorder: where metrics, arrays and figures go.
         masks: by parameter name; what is masked is exactly 0 after every step.
         outcome: ``running``, then ``completed``, ``converged``, ``diverged`` or ``failed``.
+        logged_step: the last at which its losses were recorded.
         remarks: of the ensemble, for the job's log; ``log_context`` leads there while callbacks run.
         stack_difference: in which number a stack would have trained it otherwise, if one would.
 
@@ -95,6 +96,7 @@ class Member(LightningModule):
         self.recorder = Recorder()
         self.masks: dict[str, Tensor] = {}
         self.outcome = "running"
+        self.logged_step: int | None = None
         self.error: Exception | None = None
         self.remarks: list[str] = []
         self.stack_difference: str | None = None
