@@ -62,6 +62,18 @@ def read(path: Path, engine: str | None) -> tuple[list[str], bytes] | None:
     return None
 
 
+def groups(folder: Path) -> dict[Path, list[str]]:
+    """Return the jobs of each snapshot in a folder, by its file; none of one that cannot be read."""
+    found: dict[Path, list[str]] = {}
+    for path in sorted(folder.glob("*.snapshot")):
+        try:
+            with path.open("rb") as file:
+                found[path] = [str(job) for job in json.loads(file.readline())["jobs"]]
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            found[path] = []
+    return found
+
+
 def remove(path: Path) -> None:
     """Remove a snapshot, and the folder with the last one; what cannot be removed stays."""
     with contextlib.suppress(OSError):

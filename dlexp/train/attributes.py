@@ -101,7 +101,9 @@ def network_state(network: nn.Module) -> dict[str, Any]:
 
     Raises ``NotKept`` for a foreign module with an attribute that is no plain data.
     """
-    tensors = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in _tensors(network)}
+    tensors = {
+        name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in _tensors(network)
+    }
     plain = Attributes({}, network)
     return {"tensors": tensors, "foreign": {n: plain.keep(own) for n, own in _foreign(network).items()}}
 
@@ -113,7 +115,7 @@ def set_network_state(network: nn.Module, state: Mapping[str, Any]) -> None:
         tensor.copy_(state["tensors"][name])
     modules, plain = dict(network.named_modules()), Attributes({}, network)
     for name, own in state["foreign"].items():
-        vars(modules[name]).update(plain.restore(own))
+        modules[name].__dict__.update(plain.restore(own))
 
 
 def _tensors(network: nn.Module) -> "chain[tuple[str, Tensor]]":

@@ -79,7 +79,7 @@ class Block(NamedTuple):
 
 
 class Blocks:
-    """The blocks from ``start`` on between the points at which a run is looked at, as a Lightning data loader."""
+    """The blocks from ``start`` on between the points at which a run is looked at, for Lightning to load."""
 
     def __init__(self, plan: Plan, measured_steps: Iterable[int] = (), start: int = 0) -> None:
         checks = range(plan.check_every_n_steps, plan.total_steps, plan.check_every_n_steps)

@@ -254,7 +254,9 @@ def _kept(member: Member) -> dict[str, Any]:
         "companions": [
             {
                 "network": network_state(companion.network),
-                "order_seed": None if companion.order is member.batches.order else companion.order.seed,
+                "order_seed": None
+                if companion.order is member.batches.order
+                else companion.batches.order.seed,
                 "masks": attributes.keep(companion.masks),
             }
             for companion in member.companions
