@@ -13,6 +13,7 @@ from torch import Tensor, nn
 _PLAIN = (type(None), bool, int, float, str)
 _COLLECTIONS = {kind.__name__: kind for kind in (list, tuple, set, frozenset)}
 _OF_ANY_MODULE = frozenset(vars(nn.Module()))
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 class NotKept(TypeError):
@@ -124,6 +125,9 @@ def _tensors(network: nn.Module) -> "chain[tuple[str, Tensor]]":
 
 def _foreign(network: nn.Module) -> dict[str, dict[str, Any]]:
     """Return the attributes of modules that are neither torch's nor dlexp's, which may count or keep."""
+    for name, module in network.named_modules():
+        if any(getattr(module, hooks) for hooks in _HOOKS):
+            raise NotKept(f"a hook of the network's module {name!r}, which may keep anything")
     return {
         name: {key: value for key, value in vars(module).items() if key not in _OF_ANY_MODULE}
         for name, module in network.named_modules()
@@ -133,9 +137,9 @@ def _foreign(network: nn.Module) -> dict[str, dict[str, Any]]:
 
 def _object(module: str, name: str, state: Any) -> Any:
     """Return an object of a class of dlexp's, none of whose code is run."""
-    if not module.startswith("dlexp."):
+    kind = getattr(importlib.import_module(module), name) if module.startswith("dlexp.") else None
+    if not (isinstance(kind, type) and kind.__module__ == module):
         raise ValueError(f"{module}.{name} is no class of dlexp's")
-    kind = getattr(importlib.import_module(module), name)
     if isinstance(state, list):
         return tuple.__new__(kind, state)
     made = object.__new__(kind)
