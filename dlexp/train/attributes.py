@@ -142,6 +142,6 @@ def _object(module: str, name: str, state: Any) -> Any:
         raise ValueError(f"{module}.{name} is no class of dlexp's")
     if isinstance(state, list):
         return tuple.__new__(kind, state)
-    made = object.__new__(kind)
+    made: Any = object.__new__(kind)
     vars(made).update(state)
     return made
