@@ -21,6 +21,9 @@ from dlexp.records.run import Run
 from dlexp.train.job import record_lost, run_tasks
 from dlexp.train.job_folder import Task, finished_result
 
+MOST_AT_ONCE = 1000
+"""Members of one ensemble: more are no cheaper for each, and what they hold is held until all have ended."""
+
 log = logging.getLogger(__name__)
 
 
@@ -224,7 +227,7 @@ def _cut(jobs: Sequence[Job], budget_bytes: float) -> Iterator[list[Job]]:
     used = 0.0
     for job in jobs:
         needed = _bytes_needed(job)
-        if ensemble and used + needed > budget_bytes:
+        if ensemble and (used + needed > budget_bytes or len(ensemble) == MOST_AT_ONCE):
             yield ensemble
             ensemble, used = [], 0.0
         ensemble.append(job)

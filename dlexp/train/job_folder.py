@@ -192,7 +192,9 @@ class JobFolder:
         self.run.note_files(self.task.folder)
         self.run.write(self.task.folder)
         log.info("%s after %.2f s", self.run.status, self.run.duration_s)
-        if not (self.is_lean and self.run.is_finished):
+        if self.is_lean and self.run.is_finished:
+            self.log.discard()
+        else:
             self.log.flush()
 
 
