@@ -249,7 +249,7 @@ def _task(job: Job, settings: Settings) -> Task:
     if settings.job_files:
         files[f"{settings.job_files}/config.yaml"] = json_text(job.plain)
         files[f"{settings.job_files}/overrides.yaml"] = json.dumps(list(job.overrides)) + "\n"
-    return Task(job.plain, job.overrides, job.folder.absolute(), files)
+    return Task(job.plain, job.overrides, job.folder.absolute(), files, job.identity)
 
 
 def _build_problems(jobs: Sequence[Job]) -> list[str]:

@@ -29,8 +29,8 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes, *, dura
     a full disk or a power cut `path` holds the old content or the new one. Of two writers at once the last
     one wins, whole. Missing parent folders are made. Returns the path.
 
-    Not `durably`, the disk is not waited for, which takes milliseconds: a power cut may then leave part of the
-    content. For files whose sizes are noted in one that is written durably, after them.
+    Not `durably`, the disk is not waited for, which takes milliseconds: a power cut may then leave a part of
+    the content. For files whose sizes are noted in one that is written durably, after them.
 
     Raises:
         OSError: the folder cannot be made or written. `path`, the error's `filename`, is then unchanged, and
