@@ -110,13 +110,13 @@ class CheckCallback(Callback):
         devices = plain["trainer"]["devices"]
         if devices not in (1, "auto"):
             refuse([f"trainer.devices={devices} is not allowed without -m: one job trains on one device."])
-        folder = writable(config.hydra.run.dir)
         from dlexp.train.job_folder import finished_result
 
-        if finished_result(plain, folder) is None:
+        if finished_result(plain, Path(config.hydra.run.dir)) is None:
             from dlexp.train.problems import find_build_problems  # takes seconds: it imports torch
 
             refuse(find_build_problems(plain))
+        writable(config.hydra.run.dir)  # last: what is refused leaves no folder behind
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the folder of a sweep, whose launcher checks its jobs."""
