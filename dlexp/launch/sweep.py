@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
+from dlexp.config.errors import refuse
 from dlexp.config.identity import replicates_key
 from dlexp.config.jobs import Job
 from dlexp.frameworks import import_frameworks
-from dlexp.launch.command import Command, refuse
+from dlexp.launch.command import Command
 from dlexp.launch.executors import InProcessExecutor, process_pool
 from dlexp.records.files import json_text
 from dlexp.records.lease import was_left_behind
@@ -54,7 +55,7 @@ def run_jobs(jobs: Sequence[Job], command: Command, executor: Executor, settings
             to_train.append(job)
         else:
             runs[job.index] = stored
-    refuse(_build_problems(to_train))
+    refuse(build_problems(to_train))
     # What was in training when an earlier process died may be what it died of: it gets a process of its own.
     lost = [job for job in to_train if was_left_behind(job.folder)]
     ensembles = plan_ensembles([job for job in to_train if job not in lost], settings)
@@ -203,8 +204,11 @@ def _task(job: Job, settings: Settings) -> Task:
     return Task(job.plain, job.overrides, job.folder.absolute(), files)
 
 
-def _build_problems(jobs: Sequence[Job]) -> list[str]:
-    """Return what cannot be made of the jobs' configurations; replicates are of one making."""
+def build_problems(jobs: Sequence[Job]) -> list[str]:
+    """Return a sentence for each thing that cannot be made of the jobs' configurations.
+
+    Replicates are of one making.
+    """
     if not jobs:
         return []
     import_frameworks()
