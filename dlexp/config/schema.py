@@ -163,6 +163,7 @@ class Config(Section):
     threads: Annotated[int, Whole(1, 1024)] = 1
     objective: Annotated[str, Text("the name of a metric")] = "test/loss"
     records: Annotated[str, OneOf(("full", "lean"))] = "full"
+    snapshot_minutes: Annotated[float | None, Real(0, null="never")] = 5.0
     data: DataConfig
     model: ModelConfig
     optimizer: OptimizerConfig

@@ -19,6 +19,7 @@ from dlexp.config.plain import to_plain
 from dlexp.config.schema import Config
 from dlexp.frameworks import import_frameworks
 from dlexp.launch.progress import Progress
+from dlexp.records import snapshots
 from dlexp.records.run import DONE, Run
 
 
@@ -69,7 +70,7 @@ class Command:
         plain = to_plain(config)
         Config.check(plain)
         task = Task(plain, list(node.overrides.task), folder)
-        (run,) = run_tasks([task], report=self.progress.report)
+        (run,) = run_tasks([task], report=self.progress.report, snapshots=folder / snapshots.FOLDER)
         self.runs.append(run)
         return run.metrics.get(config.objective)
 

@@ -140,12 +140,13 @@ def make_trainer(
     )
 
 
-def make_loader(members: Sequence[Member], *, in_single_steps: bool) -> Iterable[Block]:
+def make_loader(members: Sequence[Member], *, in_single_steps: bool, start: int = 0) -> Iterable[Block]:
     """Return the blocks of steps between the points at which any of the members is looked at."""
     plan = members[0].plan
     if in_single_steps and plan.total_steps:
         return SingleSteps(plan)
-    return Blocks(plan, {step for member in members for step in measured_steps(member.callbacks, plan)})
+    measured = {step for member in members for step in measured_steps(member.callbacks, plan)}
+    return Blocks(plan, measured, start)
 
 
 def measured_steps(callbacks: Sequence[Callback], plan: Plan) -> set[int]:
