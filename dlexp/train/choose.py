@@ -10,7 +10,7 @@ from dlexp.train.optimizers import OptimizerState
 from dlexp.train.stacks.buckets import step_cost
 from dlexp.train.stacks.check import differences
 from dlexp.train.stacks.engine import Stacks
-from dlexp.train.stacks.stack import unstack
+from dlexp.train.stacks.weights import unstack
 
 COMPACT_BELOW = 0.6
 """Members still in training are stacked anew when their steps alone would cost less than this share."""

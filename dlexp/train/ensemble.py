@@ -19,7 +19,7 @@ from dlexp.train.optimizers import OptimizerState
 from dlexp.train.plan import Block
 from dlexp.train.stacks.check import end_difference
 from dlexp.train.stacks.engine import Stacks
-from dlexp.train.stacks.stack import unstack
+from dlexp.train.stacks.weights import unstack
 
 Report = Callable[[int, int, float], None]
 """Told (step, total steps, training loss) while an ensemble trains."""

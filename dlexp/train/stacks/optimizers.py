@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dlexp.train.optimizers import ADAPTIVE, OptimizerSettings, OptimizerState, decay_for_factor
-from dlexp.train.stacks.stack import Block, Stack
+from dlexp.train.stacks.weights import Block, StackedWeights
 
 EPSILON = 1e-8
 """Adam's, torch.optim's default."""
@@ -62,7 +62,7 @@ class StackOptimizer:
 
     def __init__(
         self,
-        stack: Stack,
+        stack: StackedWeights,
         settings: Sequence[OptimizerSettings],
         factors: Sequence[Mapping[str, float]],
         states: Sequence[OptimizerState],
@@ -150,7 +150,10 @@ class StackOptimizer:
         else:
             self._parts = [
                 _Part(
-                    *(None if memory is None else block.of(memory).flatten(1) for memory in memories),  # type: ignore[arg-type]
+                    *(
+                        None if memory is None else block.of(memory).view(len(members), -1)
+                        for memory in memories
+                    ),  # type: ignore[arg-type]
                     *map(self._column, (rates[block.name], decays[block.name], momenta)),
                 )
                 for block in blocks
