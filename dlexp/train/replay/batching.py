@@ -2,15 +2,14 @@
 
 import operator
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from dlexp.train.replay.record import Recorder, Recording, base, written
+from dlexp.train.replay.record import Call, Recorder, Recording, Value, mapped
 from dlexp.train.replay.rules import RULES, Stacked
 
 Replayed = Callable[..., list[Tensor | None]]
@@ -27,78 +26,13 @@ def batched(recording: Recording, inputs: Sequence[Tensor]) -> Replayed:
         A function of such inputs, without autograd, to the outputs (M, ...), None where there is none.
     """
     inputs = [tensor.clone() for tensor in inputs]
-    members = len(inputs[0])
-    with torch.no_grad(), warnings.catch_warnings(), Recorder([*inputs, *recording.constants]) as recorder:
+    given = [*inputs, *recording.constants.values()]
+    with torch.no_grad(), warnings.catch_warnings(), Recorder(given) as recorder:
         warnings.simplefilter("ignore")  # a call without a rule is made for one member after the other
-        outputs = _interpret(recording, inputs, members)
-    return _as_function(recorder.recording(outputs))
-
-
-def _interpret(recording: Recording, inputs: Sequence[Tensor], members: int) -> list[Tensor | None]:
-    """Make each call for all members."""
-    values: dict[fx.Node, Any] = {}
-    stacked_inputs = iter(inputs)
-    constants = iter(recording.constants)
-    changing = set(written(recording))
-    for node in recording.graph.nodes:
-        if node.op == "placeholder":
-            given = next(stacked_inputs, None)
-            values[node] = Stacked(given) if given is not None else next(constants)
-        elif node.op == "call_function":
-            args, kwargs = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
-            made = _call(node.target, args, kwargs)
-            if isinstance(made, Tensor) and node in changing and base(node) is node:
-                # What members write into differs between them from then on.
-                made = Stacked(made.expand(members, *made.shape).clone())
-            values[node] = made
-    (wanted,) = next(reversed(recording.graph.nodes)).args
-    found = [None if node is None else values[node] for node in wanted]  # type: ignore[union-attr]
-    return [
-        one.tensor if isinstance(one, Stacked) else None if one is None else one.expand(members, *one.shape)
-        for one in found
-    ]
-
-
-def _call(function: Any, args: Any, kwargs: Any) -> Any:
-    """Make one call for all members, :class:`Stacked` among its arguments or not."""
-    flat, structure = tree_flatten((args, kwargs), is_leaf=lambda value: isinstance(value, Stacked))
-    positions = [index for index, value in enumerate(flat) if isinstance(value, Stacked)]
-    if not positions or function is operator.getitem:
-        return function(*args, **kwargs)
-    if function in RULES:
-        made = RULES[function](*args, **kwargs)
-        if made is not NotImplemented:
-            return made
-
-    def of_member(*tensors: Tensor) -> Any:
-        own = list(flat)
-        for index, tensor in zip(positions, tensors, strict=True):
-            own[index] = tensor
-        own_args, own_kwargs = tree_unflatten(own, structure)
-        made = function(*own_args, **own_kwargs)
-        if isinstance(made, Tensor):
-            return made
-        nothing.extend(index for index, part in enumerate(made) if part is None)
-        return tuple(part for part in made if part is not None)
-
-    nothing: list[int] = []
-    made = torch.vmap(of_member)(*(flat[index].tensor for index in positions))
-    if isinstance(made, Tensor):
-        return Stacked(made)
-    parts: list[Any] = [Stacked(part) for part in made]
-    for index in sorted(set(nothing)):
-        parts.insert(index, None)
-    return parts
-
-
-def _as_function(recording: Recording) -> Replayed:
-    """Return a function that makes the recorded calls, those that matter alone."""
-    graph, constants = recording
-    quick = {node: _quick(node) for node in recording.calls}
-    graph.eliminate_dead_code(lambda node: node.op != "call_function" or _writes(node.target))
-    for node in recording.calls:
-        node.target = quick[node]
-    forward = fx.GraphModule(torch.nn.Module(), graph).forward
+        outputs = _make_calls(recording, inputs)
+    flat = recorder.end(outputs)
+    constants = [*recording.constants.values(), *flat.constants.values()]
+    forward = _function(flat, recorder.arguments)
 
     @torch.no_grad()
     def replayed(*inputs: Tensor) -> list[Tensor | None]:
@@ -107,29 +41,115 @@ def _as_function(recording: Recording) -> Replayed:
     return replayed
 
 
-def _writes(call: Any) -> bool:
-    return getattr(call, "_schema", None) is not None and call._schema.is_mutable
+def _make_calls(recording: Recording, inputs: Sequence[Tensor]) -> list[Tensor | None]:
+    """Make each call for all members, and return the outputs."""
+    members = len(inputs[0])
+    values: dict[Value, Any] = {Value(number): Stacked(tensor) for number, tensor in enumerate(inputs)}
+    values |= recording.constants
+    written = recording.written()
+    for call in recording.calls:
+        args, kwargs = _substituted(call, values)
+        made = _call(call.function, args, kwargs)
+        if isinstance(call.results, Value):
+            if call.results in written and isinstance(made, Tensor):
+                # What members write into differs between them from then on.
+                made = Stacked(made.expand(members, *made.shape).clone())
+            values.setdefault(call.results, made)
+        else:
+            for value, one in zip(call.results or (), made or (), strict=True):
+                values.setdefault(value, one)
+    found = [None if value is None else values[value] for value in recording.outputs]
+    return [
+        one.tensor if isinstance(one, Stacked) else None if one is None else one.expand(members, *one.shape)
+        for one in found
+    ]
 
 
-def _quick(node: fx.Node) -> Any:
-    """Return the function of torch that makes nothing but a recorded call, the call itself if there is none.
+def _call(function: Any, args: Any, kwargs: Any) -> Any:
+    """Make one call for all members, :class:`Stacked` among its arguments or not."""
+    stacked: list[Tensor] = []
+    mapped((args, kwargs), lambda own: stacked.append(own.tensor) if isinstance(own, Stacked) else None)
+    if not stacked:
+        return function(*args, **kwargs)
+    if function in RULES:
+        made = RULES[function](*args, **kwargs)
+        if made is not NotImplemented:
+            return made
+    nothing: list[int] = []  # vmap returns tensors alone
+
+    def of_member(*tensors: Tensor) -> Any:
+        own = iter(tensors)
+        own_args, own_kwargs = mapped((args, kwargs), lambda one: next(own) if isinstance(one, Stacked) else one)
+        made = function(*own_args, **own_kwargs)
+        if isinstance(made, Tensor):
+            return made
+        nothing[:] = [index for index, part in enumerate(made) if part is None]
+        return tuple(part for part in made if part is not None)
+
+    made = torch.vmap(of_member)(*stacked)
+    if isinstance(made, Tensor):
+        return Stacked(made)
+    parts: list[Any] = [Stacked(part) for part in made]
+    for index in nothing:
+        parts.insert(index, None)
+    return parts
+
+
+def _function(recording: Recording, arguments: Sequence[Any]) -> Callable[..., Any]:
+    """Return a Python function that makes the recorded calls, those that matter alone."""
+    graph = fx.Graph()
+    nodes = {Value(number): graph.placeholder(f"input_{number}") for number in range(recording.inputs)}
+    nodes |= {value: graph.placeholder(f"constant_{value.number}") for value in recording.constants}
+    for is_needed, call, given in zip(_are_needed(recording), recording.calls, arguments, strict=True):
+        if not is_needed:
+            continue
+        args, kwargs = _substituted(call, nodes)
+        made = graph.call_function(_quick(call.function, *given), tuple(args), kwargs)
+        if isinstance(call.results, Value):
+            nodes.setdefault(call.results, made)
+            continue
+        for index, value in enumerate(call.results or ()):
+            if value is not None and value not in nodes:
+                nodes[value] = graph.call_function(operator.getitem, (made, index))
+    graph.output([None if value is None else nodes[value] for value in recording.outputs])
+    return fx.GraphModule(torch.nn.Module(), graph).forward
+
+
+def _substituted(call: Call, values: Mapping[Value, Any]) -> Any:
+    """Return a call's arguments with what its values stand for."""
+    return mapped((call.args, call.kwargs), lambda own: values[own] if isinstance(own, Value) else own)
+
+
+def _are_needed(recording: Recording) -> list[bool]:
+    """Say of each call whether it writes into a tensor or any output follows from it."""
+    live = {value for value in recording.outputs if value is not None}
+    needed = []
+    for call in reversed(recording.calls):
+        results = [call.results] if isinstance(call.results, Value) else call.results or ()
+        needed.append(call.function._schema.is_mutable or any(value in live for value in results))
+        if needed[-1]:
+            mapped((call.args, call.kwargs), lambda own: live.add(own) if isinstance(own, Value) else None)
+    return needed[::-1]
+
+
+def _quick(call: Any, args: Any, kwargs: Any) -> Any:
+    """Return the function of torch that makes nothing but this call, the call itself if there is none.
 
     ``torch.bmm`` takes less time to get to the kernel than ``torch.ops.aten.bmm.default``.
     """
-    args, kwargs = node.meta.pop("arguments", ((), {}))
-    name = getattr(node.target, "__name__", "").split(".")[0]
+    name = call.__name__.split(".")[0]
     for function in (getattr(torch, name, None), getattr(Tensor, name, None)):
-        if function is None or function is node.target:
+        if function is None:
             continue
         try:
             with _FirstCall():
                 function(*args, **kwargs)
         except _Caught as caught:
-            if caught.call is node.target and _are_same(caught.arguments, (args, kwargs)):
+            if caught.call is call and _are_same(caught.arguments, (args, kwargs)):
                 return function
         except (TypeError, RuntimeError, ValueError):
             continue
-    return node.target
+    return call
 
 
 class _Caught(Exception):
@@ -141,13 +161,19 @@ class _Caught(Exception):
 class _FirstCall(TorchDispatchMode):
     """Raises the first call in place of making it."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # which takes seconds to import
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         raise _Caught(func, (args, kwargs or {}))
 
 
 def _are_same(one: Any, other: Any) -> bool:
-    (parts, structure), (others, other_structure) = tree_flatten(one), tree_flatten(other)
-    return structure == other_structure and all(
-        a is b if isinstance(a, Tensor) else type(a) is type(b) and a == b
-        for a, b in zip(parts, others, strict=True)
-    )
+    """Whether two calls have the same arguments: the very same tensors, and equal numbers."""
+
+
+    def label(own: Any) -> Any:
+        return ("tensor", id(own)) if isinstance(own, Tensor) else (type(own).__name__, own)
+
+    return bool(mapped(one, label) == mapped(other, label))

@@ -11,7 +11,7 @@ from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
 from dlexp.losses import Loss
 from dlexp.train.network import evaluation_mode
 from dlexp.train.replay.batching import Replayed, batched
-from dlexp.train.replay.record import Recorder, Recording, Unstackable, written
+from dlexp.train.replay.record import Recorder, Recording, Unstackable
 from dlexp.train.replay.watch import unchanged
 
 
@@ -75,12 +75,10 @@ def record(computation: Computation, networks: Sequence[nn.Module], data: Sequen
             with unchanged(network, computation.loss, [*tensors_of(network), *own]):
                 recording = _recorded(computation, network, own)
             first = first or recording
-            if recording.signature() != first.signature():
-                raise Unstackable("its steps do not make the same calls")
-            if not all(map(_are_equal, recording.constants, first.constants)):
-                raise Unstackable("its steps do not compute with the same constants")
+            if not recording.does_as(first):
+                raise Unstackable("its steps are not always the same")
     assert first is not None
-    if any(node.op == "placeholder" for node in written(first)):
+    if any(value.number < first.inputs or value in first.constants for value in first.written()):
         raise Unstackable("a step writes to its parameters, buffers or inputs")
     _require_no_values(computation, networks[0], [tensor[0] for tensor in data], first)
     return first
@@ -89,7 +87,7 @@ def record(computation: Computation, networks: Sequence[nn.Module], data: Sequen
 def _recorded(computation: Computation, network: nn.Module, data: Sequence[Tensor]) -> Recording:
     with Recorder([*tensors_of(network), *data]) as recorder:
         outputs = computation(network, *data)
-    return recorder.recording(outputs)
+    return recorder.end(outputs)
 
 
 def _require_no_values(
@@ -101,12 +99,8 @@ def _require_no_values(
         fake = copy.deepcopy(network)
     with mode:
         recording = _recorded(computation, fake, [mode.from_tensor(tensor) for tensor in data])
-    if recording.signature() != expected.signature():
+    if not recording.does_as(expected, of_constants=False):
         raise Unstackable("the calls of a step depend on values")
-
-
-def _are_equal(one: Tensor, other: Tensor) -> bool:
-    return one.dtype == other.dtype and torch.equal(one, other)
 
 
 def replay(

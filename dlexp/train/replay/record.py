@@ -1,13 +1,12 @@
 """What a computation does, as a list of calls: those of its forward pass and those of autograd's backward."""
 
-import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
-from torch.utils._pytree import tree_map_only
 
 DETACH = torch.ops.aten.detach.default
 
@@ -16,34 +15,63 @@ class Unstackable(Exception):
     """Why networks are not trained as a stack, in a few words."""
 
 
-class Recording(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A tensor of a recorded computation: the inputs come first, then constants and results as they appear."""
+
+    number: int
+
+
+class Call(NamedTuple):
+    """One call: a kernel's function, its arguments and its results with :class:`Value` in place of tensors."""
+
+    function: Any
+    args: Any
+    kwargs: Any
+    results: Any
+
+
+@dataclass
+class Recording:
     """The calls of one computation.
 
     Attributes:
-        graph: a placeholder for each input and constant, then the calls in order, then the outputs.
-        constants: tensors that were there before and are no input; their placeholders follow the inputs'.
+        inputs: how many tensors it started from.
+        calls: in order.
+        constants: tensors that were there before and are no input.
+        outputs: None for one that there is not.
     """
 
-    graph: fx.Graph
-    constants: list[Tensor]
+    inputs: int
+    calls: list[Call] = field(default_factory=list)
+    constants: dict[Value, Tensor] = field(default_factory=dict)
+    outputs: list[Value | None] = field(default_factory=list)
 
-    @property
-    def calls(self) -> list[fx.Node]:
-        """The calls, in order."""
-        return [node for node in self.graph.nodes if node.op == "call_function"]
+    def does_as(self, other: "Recording", *, of_constants: bool = True) -> bool:
+        """Whether another computation makes the same calls, with the same arguments and constants."""
+        return (
+            (self.calls, self.outputs, [*self.constants]) == (other.calls, other.outputs, [*other.constants])
+        ) and (not of_constants or all(map(_are_equal, self.constants.values(), other.constants.values())))
 
-    def signature(self, *, with_arguments: bool = True) -> list[Any]:
-        """Return what two recordings have in common that do the same: each call, and with what."""
-        number = {node: index for index, node in enumerate(self.graph.nodes)}
-
-        def plain(arguments: Any) -> Any:
-            return fx.node.map_arg(arguments, lambda node: f"value {number[node]}")
-
-        return [
-            (node.op, node.target if node.op == "call_function" else None)
-            + ((repr(plain(node.args)), repr(plain(node.kwargs))) if with_arguments else ())
-            for node in self.graph.nodes
-        ]
+    def written(self) -> set[Value]:
+        """Return the values that some call writes into, each as what it is a view of."""
+        base: dict[Value, Value] = {}
+        found = set()
+        for function, args, kwargs, results in self.calls:
+            viewed = None
+            for index, argument in enumerate(function._schema.arguments):
+                if argument.alias_info is None:
+                    continue
+                given = args[index] if index < len(args) else kwargs.get(argument.name)
+                for value in given if isinstance(given, list | tuple) else [given]:
+                    if not isinstance(value, Value):
+                        continue
+                    viewed = viewed or base.get(value, value)
+                    if argument.alias_info.is_write:
+                        found.add(base.get(value, value))
+            if viewed is not None:
+                mapped(results, lambda result, viewed=viewed: base.setdefault(result, viewed))
+        return found
 
 
 class Recorder(TorchDispatchMode):
@@ -59,13 +87,16 @@ class Recorder(TorchDispatchMode):
 
     def __init__(self, inputs: Sequence[Tensor]) -> None:
         super().__init__()
-        self._graph = fx.Graph()
-        self._constants: list[Tensor] = []
-        self._nodes: dict[int, fx.Node] = {}
+        self.recording = Recording(len(inputs))
+        self.arguments: list[tuple[Any, Any]] = []
+        self._values: dict[int, Value] = {}
         self._alive: list[Tensor] = []  # a tensor's id is its own for as long as it lives
-        for index, tensor in enumerate(inputs):
-            self._note(tensor, self._graph.placeholder(f"input_{index}"))
-        self._last_placeholder = next(reversed(self._graph.nodes), None)
+        for tensor in inputs:
+            self._note(tensor)
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # which takes seconds to import
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -76,71 +107,44 @@ class Recorder(TorchDispatchMode):
             return func(*args, **kwargs)
         outputs = _made(func, args, kwargs)
         if func is DETACH:  # what autograd keeps of a value for the backward pass is that value
-            self._note(outputs, self._node(args[0]))
+            self._values.setdefault(id(outputs), self._value(args[0]))
+            self._alive.append(outputs)
             return outputs
-        own_args, own_kwargs = tree_map_only(Tensor, self._node, (args, kwargs))
-        node = self._graph.call_function(func, own_args, own_kwargs)
-        node.meta["arguments"] = args, kwargs
-        if isinstance(outputs, Tensor):
-            self._note(outputs, node)
-        elif isinstance(outputs, tuple | list):
-            for index, output in enumerate(outputs):
-                if isinstance(output, Tensor) and id(output) not in self._nodes:
-                    self._note(output, self._graph.call_function(operator.getitem, (node, index)))
-        elif outputs is not None:
-            raise Unstackable(f"{func} asks for a value")
+        given = mapped((args, kwargs), self._value)
+        self.recording.calls.append(Call(func, *given, mapped(outputs, self._note)))
+        self.arguments.append((args, kwargs))
         return outputs
 
-    def recording(self, outputs: Sequence[Tensor | None]) -> Recording:
+    def end(self, outputs: Sequence[Tensor | None]) -> Recording:
         """Return what was recorded; None stands for an output that there is not."""
-        self._graph.output([None if output is None else self._node(output) for output in outputs])
-        return Recording(self._graph, self._constants)
+        self.recording.outputs = [self._value(output) for output in outputs]
+        return self.recording
 
-    def _note(self, tensor: Tensor, node: fx.Node) -> None:
-        if id(tensor) not in self._nodes:  # what writes into its argument returns it
-            self._nodes[id(tensor)] = node
-            self._alive.append(tensor)
+    def _note(self, result: Any) -> Any:
+        if result is not None and not isinstance(result, Tensor):
+            raise Unstackable("a step asks for a value")
+        if result is not None and id(result) not in self._values:  # what writes into its argument returns it
+            self._values[id(result)] = Value(len(self._alive))
+            self._alive.append(result)
+        return None if result is None else self._values[id(result)]
 
-    def _node(self, tensor: Tensor) -> fx.Node:
-        if id(tensor) not in self._nodes:
-            if tensor.requires_grad:
+    def _value(self, argument: Any) -> Any:
+        if not isinstance(argument, Tensor):
+            return argument
+        if id(argument) not in self._values:
+            if argument.requires_grad:
                 raise Unstackable("it computes with a tensor that is trained but none of its parameters")
-            with self._graph.inserting_after(self._last_placeholder):
-                self._last_placeholder = self._graph.placeholder(f"constant_{len(self._constants)}")
-            self._constants.append(tensor)
-            self._note(tensor, self._last_placeholder)
-        return self._nodes[id(tensor)]
+            self.recording.constants[self._note(argument)] = argument
+        return self._values[id(argument)]
 
 
-def written(recording: Recording) -> Iterator[fx.Node]:
-    """Yield the values that some call writes into, each as what it is a view of."""
-    for node in recording.calls:
-        schema = getattr(node.target, "_schema", None)
-        for index, argument in enumerate(schema.arguments if schema is not None else ()):
-            if argument.alias_info is None or not argument.alias_info.is_write:
-                continue
-            given = node.args[index] if index < len(node.args) else node.kwargs.get(argument.name)
-            for value in given if isinstance(given, list | tuple) else [given]:
-                if isinstance(value, fx.Node):
-                    yield base(value)
-
-
-def base(node: fx.Node) -> fx.Node:
-    """Return what a value is a view of, through all views between; itself if it is none."""
-    while node.op == "call_function":
-        if node.target is operator.getitem:
-            node = node.args[0]  # type: ignore[assignment]
-            continue
-        schema = node.target._schema  # type: ignore[union-attr]
-        viewed = [
-            node.args[index]
-            for index, argument in enumerate(schema.arguments[: len(node.args)])
-            if argument.alias_info is not None
-        ]
-        if not viewed or not any(returned.alias_info is not None for returned in schema.returns):
-            return node
-        (node, *_) = viewed  # type: ignore[assignment]
-    return node
+def mapped(arguments: Any, change: Callable[[Any], Any]) -> Any:
+    """Return arguments with every leaf of their tuples, lists and dicts changed."""
+    if isinstance(arguments, tuple | list):
+        return [mapped(own, change) for own in arguments]
+    if isinstance(arguments, dict):
+        return {name: mapped(own, change) for name, own in arguments.items()}
+    return change(arguments)
 
 
 def _made(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -161,3 +165,7 @@ def _generators() -> list[bytes]:
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     with _disable_current_modes():  # tensors without values stand for all that are made
         return [state.numpy().tobytes() for state in (torch.get_rng_state(), *cuda)]
+
+
+def _are_equal(one: Tensor, other: Tensor) -> bool:
+    return one.dtype == other.dtype and torch.equal(one, other)
