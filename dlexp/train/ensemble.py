@@ -17,6 +17,7 @@ from dlexp.train.loop import Loop
 from dlexp.train.member import Companion, Member
 from dlexp.train.optimizers import OptimizerState
 from dlexp.train.plan import Block
+from dlexp.train.replay.engine import Replay
 from dlexp.train.stacks.check import end_difference
 from dlexp.train.stacks.engine import Stacks
 from dlexp.train.stacks.weights import unstack
@@ -34,8 +35,8 @@ class Ensemble(LightningModule):
 
     Args:
         members: of the same plan.
-        engine: ``auto``; ``loop`` to train each by the loop; ``stack`` to raise ``ValueError`` for a member
-            that no stack holds.
+        engine: ``auto``; ``loop`` to train each by the loop; ``stack`` or ``replay`` to raise ``ValueError``
+            for a member that this engine does not hold.
         in_single_steps: whether Lightning's hooks are called around each optimizer step; for one member.
         report: told how far training is.
         on_end: called with each member as it ends, after its last record.
@@ -232,7 +233,7 @@ class Ensemble(LightningModule):
             states,
             step=self.trainer.global_step,
             loop_because=because,
-            only_stacks=self.engine == "stack",
+            engine=self.engine,
         )
         for engine in engines if self.in_single_steps else ():
             if isinstance(engine, Loop):
@@ -282,8 +283,19 @@ class Ensemble(LightningModule):
             if self.in_single_steps and step:
                 # For Lightning's own callbacks (EarlyStopping, ModelCheckpoint), which read callback_metrics.
                 self.log_dict(metrics, logger=False)
+        if is_log_point and step:
+            self._audit(step)
         if self.report is not None:
             self.report(step, self.plan.total_steps, shown)
+
+    def _audit(self, step: int) -> None:
+        """End members whose replayed steps are no longer theirs; they are trained again by themselves."""
+        for engine in self.engines:
+            if isinstance(engine, Replay):
+                found = engine.differences(step)
+                for member in self._running:
+                    for difference in [found[m] for m in (member, *member.companions) if m in found][:1]:
+                        self._fail(member, StackDifference(difference))
 
     def _evaluate(self, with_all: bool) -> dict[Member, dict[str, float]]:
         """Return each member's training loss, or all metrics: one transfer from the device an engine."""

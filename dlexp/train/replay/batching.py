@@ -79,7 +79,9 @@ def _call(function: Any, args: Any, kwargs: Any) -> Any:
 
     def of_member(*tensors: Tensor) -> Any:
         own = iter(tensors)
-        own_args, own_kwargs = mapped((args, kwargs), lambda one: next(own) if isinstance(one, Stacked) else one)
+        own_args, own_kwargs = mapped(
+            (args, kwargs), lambda one: next(own) if isinstance(one, Stacked) else one
+        )
         made = function(*own_args, **own_kwargs)
         if isinstance(made, Tensor):
             return made
@@ -171,7 +173,6 @@ class _FirstCall(TorchDispatchMode):
 
 def _are_same(one: Any, other: Any) -> bool:
     """Whether two calls have the same arguments: the very same tensors, and equal numbers."""
-
 
     def label(own: Any) -> Any:
         return ("tensor", id(own)) if isinstance(own, Tensor) else (type(own).__name__, own)

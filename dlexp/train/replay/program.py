@@ -10,9 +10,15 @@ from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
 
 from dlexp.losses import Loss
 from dlexp.train.network import evaluation_mode
-from dlexp.train.replay.batching import Replayed, batched
+from dlexp.train.replay.batching import batched
 from dlexp.train.replay.record import Recorder, Recording, Unstackable
 from dlexp.train.replay.watch import unchanged
+
+TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-10}
+"""By which the numbers of a stack may differ from those of its members by themselves."""
+
+TINY = 1e-6
+"""Numbers below this are compared as if they were as large: losses are differences of larger ones."""
 
 
 class Computation(NamedTuple):
@@ -22,7 +28,7 @@ class Computation(NamedTuple):
     is_step: bool
 
     def __call__(self, network: nn.Module, *data: Tensor) -> list[Tensor | None]:
-        """Return ``[loss, *gradients]`` of a batch ``(x, y)``, None where there is none; else ``[outputs]``."""
+        """Return ``[loss, *gradients]`` of a batch, None for no gradient; or ``[outputs]``."""
         if not self.is_step:
             with torch.no_grad(), evaluation_mode(network):
                 return [network(*data)]
@@ -87,13 +93,14 @@ def record(computation: Computation, networks: Sequence[nn.Module], data: Sequen
 def _recorded(computation: Computation, network: nn.Module, data: Sequence[Tensor]) -> Recording:
     with Recorder([*tensors_of(network), *data]) as recorder:
         outputs = computation(network, *data)
-    return recorder.end(outputs)
+    recording: Recording = recorder.end(outputs)
+    return recording
 
 
 def _require_no_values(
     computation: Computation, network: nn.Module, data: Sequence[Tensor], expected: Recording
 ) -> None:
-    """Do a computation on tensors without values, where asking for one raises; it must make the same calls."""
+    """Do a computation on tensors without values, where asking for one raises: the calls must be the same."""
     mode = FakeTensorMode()
     with FakeCopyMode(mode):
         fake = copy.deepcopy(network)
@@ -103,8 +110,58 @@ def _require_no_values(
         raise Unstackable("the calls of a step depend on values")
 
 
-def replay(
-    computation: Computation, networks: Sequence[nn.Module], data: Sequence[Tensor]
-) -> Replayed:
-    """Return what does a computation for all networks at once: of their stacked tensors and the data."""
-    return batched(record(computation, networks, data), [*stacked(networks), *data])
+class Program:
+    """What does a computation for M networks at once.
+
+    Args:
+        computation: of one network.
+        networks: copies of all, whose attributes it may change; alike.
+        data: examples of its arguments, stacked (M, ...).
+        of_all: whether every network is recorded, or one: what a second program does after a first was.
+        at_once: a divisor of M: so many are computed at a time, for the sake of memory.
+    """
+
+    def __init__(
+        self,
+        computation: Computation,
+        networks: Sequence[nn.Module],
+        data: Sequence[Tensor],
+        *,
+        of_all: bool = True,
+        at_once: int | None = None,
+    ) -> None:
+        self.computation, self.at_once = computation, at_once or len(networks)
+        self.recording = record(computation, networks if of_all else networks[:1], data)
+        examples = [*stacked(networks), *data]
+        self._replayed = batched(self.recording, [tensor[: self.at_once] for tensor in examples])
+
+    def __call__(self, tensors: Sequence[Tensor], data: Sequence[Tensor]) -> list[Tensor | None]:
+        """Return what the computation gives for each network (M, ...), of all networks' tensors and data."""
+        given = [*tensors, *data]
+        if len(given[0]) == self.at_once:
+            return self._replayed(*given)
+        parts = [self._replayed(*part) for part in zip(*(t.split(self.at_once) for t in given), strict=True)]
+        return [None if own[0] is None else torch.cat(own) for own in zip(*parts, strict=True)]
+
+    def differences(self, networks: Sequence[nn.Module], data: Sequence[Tensor]) -> dict[int, str]:
+        """Return which networks' numbers are not those of the network by itself, by position.
+
+        A number may differ by a tolerance times the largest of its tensor; what is small beside the largest
+        gradient of its network, by that times a thousandth of it: a bias before a normalisation has none.
+        """
+        together = self(stacked(networks), data)
+        found: dict[int, str] = {}
+        for position, network in enumerate(networks):
+            alone = self.computation(network, *(tensor[position] for tensor in data))
+            first, *others = (0.0 if own is None else float(own.abs().max()) for own in alone)
+            scales = [first, *(max(size, 1e-3 * max(others)) for size in others)]
+            for one, own, scale in zip(together, alone, scales, strict=True):
+                if one is None or own is None:
+                    if one is not own:
+                        found[position] = "a parameter does not always have a gradient"
+                elif not own.isfinite().all():
+                    found[position] = "its numbers are not finite"
+                elif not (one[position] - own).abs().max() <= TOLERANCES[own.dtype] * (scale + TINY):
+                    distance = float((one[position] - own).abs().max())
+                    found[position] = f"a number differs by {distance:.3g} of {scale:.3g}"
+        return found

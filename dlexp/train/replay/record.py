@@ -17,13 +17,13 @@ class Unstackable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A tensor of a recorded computation: the inputs come first, then constants and results as they appear."""
+    """A tensor of a recorded computation: first the inputs, then constants and results as they appear."""
 
     number: int
 
 
 class Call(NamedTuple):
-    """One call: a kernel's function, its arguments and its results with :class:`Value` in place of tensors."""
+    """One call of a kernel: its arguments and its results, with :class:`Value` in place of tensors."""
 
     function: Any
     args: Any
@@ -69,8 +69,9 @@ class Recording:
                     viewed = viewed or base.get(value, value)
                     if argument.alias_info.is_write:
                         found.add(base.get(value, value))
-            if viewed is not None:
-                mapped(results, lambda result, viewed=viewed: base.setdefault(result, viewed))
+            for result in results if isinstance(results, list) else [results]:
+                if viewed is not None and result is not None:
+                    base.setdefault(result, viewed)
         return found
 
 
@@ -110,8 +111,8 @@ class Recorder(TorchDispatchMode):
             self._values.setdefault(id(outputs), self._value(args[0]))
             self._alive.append(outputs)
             return outputs
-        given = mapped((args, kwargs), self._value)
-        self.recording.calls.append(Call(func, *given, mapped(outputs, self._note)))
+        own_args, own_kwargs = mapped((args, kwargs), self._value)
+        self.recording.calls.append(Call(func, own_args, own_kwargs, mapped(outputs, self._note)))
         self.arguments.append((args, kwargs))
         return outputs
 

@@ -65,7 +65,9 @@ def _view(value: Any, size: list[int]) -> Any:
 
 
 @rule_for(aten.embedding.default)
-def _embedding(weight: Any, indices: Any, padding: int = -1, by_count: bool = False, sparse: bool = False) -> Any:
+def _embedding(
+    weight: Any, indices: Any, padding: int = -1, by_count: bool = False, sparse: bool = False
+) -> Any:
     if not _are_stacked(weight) or sparse:
         return NotImplemented
     members, rows = weight.tensor.shape[:2]
@@ -96,9 +98,13 @@ def _apart(indices: Any, members: int, rows: int) -> Tensor:
 def _attention(*values: Any, attn_mask: Any = None, **options: Any) -> Any:
     # Members are so many more rows of a batch; what is no tensor (dropout, causality) is the same for all.
     tensors = [value for value in values if isinstance(value, Stacked | Tensor)]
-    if not _are_stacked(*tensors) or isinstance(attn_mask, Stacked) or (attn_mask is not None and attn_mask.ndim > 2):
+    if (
+        not _are_stacked(*tensors)
+        or isinstance(attn_mask, Stacked)
+        or (attn_mask is not None and attn_mask.ndim > 2)
+    ):
         return NotImplemented
-    members = len(tensors[0].tensor)
+    members = len(values[0].tensor)
     call = aten._scaled_dot_product_flash_attention_for_cpu
     if len(tensors) > 3:
         call = aten._scaled_dot_product_flash_attention_for_cpu_backward

@@ -83,5 +83,5 @@ def _pickled(value: Any) -> Any:
 
 def _random_states() -> list[Any]:
     cuda = [state.tolist() for state in torch.cuda.get_rng_state_all()] if torch.cuda.is_initialized() else []
-    kind, keys, *rest = np.random.get_state()  # noqa: NPY002
-    return [random.getstate(), kind, keys.tolist(), rest, torch.get_rng_state().tolist(), cuda]
+    drawn = pickle.dumps(np.random.get_state())  # noqa: NPY002
+    return [random.getstate(), drawn, torch.get_rng_state().tolist(), cuda]

@@ -56,9 +56,8 @@ class Stacks:
             tuple((layer.name, layer.linear.bias is None, repr(layer.activation)) for layer in layers),
         )
 
-    @staticmethod
     def _make_buckets(
-        members: Sequence[Member], states: Mapping[Member, OptimizerState], *, as_tensors: bool
+        self, members: Sequence[Member], states: Mapping[Member, OptimizerState], *, as_tensors: bool
     ) -> list[Bucket]:
         return [chain_bucket(alike, states, as_tensors=as_tensors) for alike in partition(members)]
 
