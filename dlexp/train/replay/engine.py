@@ -73,7 +73,8 @@ class Replay(Stacks):
             for name, t in own(remove_duplicate=False)
         ]
         modules = [
-            (name, type(module), tuple((k, v) for k, v in vars(module).items() if type(v) in _PLAIN))
+            # By name: parametrisations make a class for each module that they change.
+            (name, str(type(module)), tuple((k, v) for k, v in vars(module).items() if type(v) in _PLAIN))
             for name, module in network.named_modules()
         ]
         return plan_key(member), tuple(tensors), tuple(modules)
