@@ -81,8 +81,8 @@ def _train(jobs: Sequence[JobFolder], engine: str | None, report: "Report | None
     """Train the jobs' networks as one ensemble, each job written as it ends."""
     if not jobs:
         return
-    from dlexp.train.ensemble import StackDifference
     from dlexp.train.fit import fit
+    from dlexp.train.stacks.check import StackDifference
 
     start = time.perf_counter()
     shared: dict[str, Any] = {}

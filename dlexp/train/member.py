@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dlexp.data.batches import BatchOrder
 from dlexp.data.datamodule import Tensors, tensors_of
 from dlexp.losses import find as find_loss
+from dlexp.records.checkpoint import read_checkpoint
 from dlexp.records.recorder import Recorder
 from dlexp.seeding import GlobalRandomState
 from dlexp.train.batches import Batches
@@ -126,12 +127,7 @@ class Member(LightningModule):
 
         Raises ``ValueError`` for a file that holds no such network, or a class that is not allowed.
         """
-        content = torch.load(checkpoint_path, map_location=map_location, weights_only=True)
-        try:
-            stored, weights = content["hyper_parameters"], content["state_dict"]
-            settings = {key: stored[key] for key in ("network", "loss", "optimizer", "total_steps")}
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{checkpoint_path} is no checkpoint of a member: {error} is missing") from None
+        settings, weights = read_checkpoint(checkpoint_path, map_location)
         if "network" not in more:
             require_known_network(settings["network"].get("_target_"), modules)
         member = cls(**{**settings, **more})
@@ -187,16 +183,6 @@ class Member(LightningModule):
         """Set to 0 what ``masks`` say."""
         for name, mask in self.masks.items():
             self.network.get_parameter(name).mul_(mask)
-
-    def clip_gradient(self) -> None:
-        """Clip the gradient if the member is to."""
-        if self.clip is None:
-            return
-        limit, algorithm = self.clip
-        if algorithm == "value":
-            nn.utils.clip_grad_value_(self.network.parameters(), limit)
-        else:
-            nn.utils.clip_grad_norm_(self.network.parameters(), limit)
 
     def restart(self, weights: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
         """Go back to earlier weights (a network's ``state_dict``) under new masks, as if training began here.
@@ -255,20 +241,22 @@ class Member(LightningModule):
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Take one step at the schedule's rate, keep what is masked at 0."""
-        optimizer = cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False))
-        for group in optimizer.param_groups:
+        for group in self._torch_optimizer.param_groups:
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * self.schedule.factor(self.step)
         super().optimizer_step(*args, **kwargs)
         self.apply_masks()
 
     def refresh(self, member: "Member") -> None:
         """Let the optimizer begin anew."""
-        cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False)).state.clear()
+        self._torch_optimizer.state.clear()
 
     def optimizer_state_of(self, member: "Member") -> OptimizerState:
         """Return a copy of what the optimizer remembers."""
-        optimizer = cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False))
-        return state_by_name(optimizer, dict(self.network.named_parameters()))
+        return state_by_name(self._torch_optimizer, dict(self.network.named_parameters()))
+
+    @property
+    def _torch_optimizer(self) -> torch.optim.Optimizer:
+        return cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False))
 
     def join(self, companion: "Companion", state: OptimizerState) -> None:
         """Refuse a companion: Lightning's loop trains one network (``ValueError``)."""
@@ -292,25 +280,11 @@ class Companion(Member):
     """A member beside another: a twin, a ticket. It has no job; it ends when its leader does."""
 
     def __init__(self, leader: Member, network: nn.Module, order_seed: int | None) -> None:
-        plain = leader.hparams
-        super().__init__(
-            network.train(),
-            loss=plain["loss"],
-            optimizer=plain["optimizer"],
-            schedule=leader.schedule,
-            plan=leader.plan,
-            accumulate=leader.accumulate,
-            clip=leader.clip,
-        )
+        same = {name: getattr(leader, name) for name in ("schedule", "plan", "accumulate", "clip")}
+        settings = {name: leader.hparams[name] for name in ("loss", "optimizer")}
+        super().__init__(network.train(), **settings, **same)
         self.trainer = leader.trainer
         own = leader.batches.order
         size = "full" if own.is_full else own.batch_size
         self.order = own if order_seed is None else BatchOrder(own.n, size, order_seed)
         self.place(leader.tensors)
-
-
-def redrawn(member: Member, seed: int) -> nn.Module:
-    """Return the network that the member would have begun with from another initialisation seed."""
-    network = make_network({**member.network_settings, "seed": seed})
-    like = next(member.network.parameters())
-    return network.to(device=like.device, dtype=like.dtype)

@@ -32,6 +32,12 @@ def make_network(settings: Mapping[str, Any]) -> nn.Module:
         )
 
 
+def redrawn(settings: Mapping[str, Any], network: nn.Module, seed: int) -> nn.Module:
+    """Return what plain settings describe with the weights of another seed, where and as a network is."""
+    like = next(network.parameters())
+    return make_network({**settings, "seed": seed}).to(device=like.device, dtype=like.dtype)
+
+
 def require_known_network(target: Any, modules: Collection[str]) -> None:
     """Refuse a class that a checkpoint names unless it is a network of a module known already.
 

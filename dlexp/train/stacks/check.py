@@ -15,6 +15,11 @@ from dlexp.train.stacks.engine import Stacks
 from dlexp.train.stacks.stack import Stack
 from dlexp.train.stacks.weights import StackedWeights
 
+
+class StackDifference(Exception):
+    """A stack has trained a member otherwise than it would have been alone; its results are not used."""
+
+
 OUTPUTS = "outputs"
 SLACK = 1000.0
 """Largest error of a sum, in units of eps x number of layers x the root of its number of terms."""
@@ -41,8 +46,8 @@ def differences(stacks: Stacks, step: int) -> dict[Member, str]:
     return {member: text for bucket in stacks.buckets for member, text in _compare(bucket, step).items()}
 
 
-def end_difference(member: Member, stacked: Mapping[str, float]) -> str | None:
-    """Return how a member's final losses by its own network differ from the stack's, None if they do not.
+def require_equal_end(member: Member, stacked: Mapping[str, float]) -> None:
+    """Raise ``StackDifference`` if a member's final losses by its own network differ from the stack's.
 
     Two ways of rounding outputs f move a loss of value l by about eps |f| times its slope, sqrt(l) for a
     squared error: losses below that (networks that interpolate) are equal as far as anyone can tell.
@@ -55,15 +60,14 @@ def end_difference(member: Member, stacked: Mapping[str, float]) -> str | None:
             alone = float(member.loss(outputs, y))
         other = stacked[f"{split}/loss"]
         if not (math.isfinite(alone) and math.isfinite(other)):
-            if math.isfinite(alone) != math.isfinite(other):
-                return f"{split}/loss is {other:.6g} in the stack and {alone:.6g} alone"
-            continue
-        size = float(outputs.abs().max()) + math.sqrt(abs(alone))
-        rounding = SLACK * torch.finfo(outputs.dtype).eps * layers
-        allowed = rounding * (abs(alone) + size * math.sqrt(abs(alone))) + (rounding * size) ** 2
-        if abs(alone - other) > allowed:
-            return f"{split}/loss is {other:.6g} in the stack and {alone:.6g} alone"
-    return None
+            is_equal = math.isfinite(alone) == math.isfinite(other)
+        else:
+            size = float(outputs.abs().max()) + math.sqrt(abs(alone))
+            rounding = SLACK * torch.finfo(outputs.dtype).eps * layers
+            allowed = rounding * (abs(alone) + size * math.sqrt(abs(alone))) + (rounding * size) ** 2
+            is_equal = abs(alone - other) <= allowed
+        if not is_equal:
+            raise StackDifference(f"{split}/loss is {other:.6g} in the stack and {alone:.6g} alone")
 
 
 def _compare(bucket: Bucket, step: int) -> dict[Member, str]:
