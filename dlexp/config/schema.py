@@ -125,7 +125,7 @@ class TrainingConfig(Section):
     """What is minimised and how, when it is looked at, when it is done."""
 
     loss: Annotated[str, OneOfOr(tuple(LOSSES), other=TARGET)]
-    engine: Annotated[str, OneOf(("auto", "loop", "stack"))] = "auto"
+    engine: Annotated[str, OneOf(("auto", "loop", "stack", "replay"))] = "auto"
     log_points: LogPointsConfig = LogPointsConfig()
     stopping: StoppingConfig = StoppingConfig()
     checkpoint: Annotated[bool, Flag()] = True

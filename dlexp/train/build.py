@@ -16,6 +16,7 @@ from dlexp.data.datamodule import SyntheticDataModule
 from dlexp.data.generators.fixed import does_draw_both_sets
 from dlexp.models.budget import widths_for_budget
 from dlexp.seeding import GlobalRandomState
+from dlexp.train.choose import why_by_itself
 from dlexp.train.hooks import is_measure, reason_for_own_trainer
 from dlexp.train.lightning import quiet_libraries
 from dlexp.train.member import Member
@@ -31,7 +32,6 @@ from dlexp.train.plan import (
     evenly_spaced_steps,
     log_spaced_steps,
 )
-from dlexp.train.stacks.engine import Stacks
 
 FOR_LIGHTNING = ("accelerator", "precision", "deterministic", "benchmark", "detect_anomaly", "profiler")
 """Arguments of the Trainer that are Lightning's alone; the others dlexp carries out itself."""
@@ -172,8 +172,9 @@ def reason_alone(config: Mapping[str, Any]) -> str | None:
         optimizer=optimizer_settings(config),
         accumulate=trainer.get("accumulate_grad_batches") or 1,
         clip=(1.0, "norm") if trainer.get("gradient_clip_val") else None,
+        plan=make_plan(config, make_order(config)),
     )
-    return Stacks.why_not(member)
+    return why_by_itself(member, engine_of(config))
 
 
 def ensemble_key(config: Mapping[str, Any]) -> str:
@@ -190,7 +191,7 @@ def ensemble_key(config: Mapping[str, Any]) -> str:
 
 
 def engine_of(config: Mapping[str, Any]) -> str:
-    """Return the engine that a job asks for: ``auto``, ``stack`` or ``loop``."""
+    """Return the engine that a job asks for: ``auto``, ``stack``, ``replay`` or ``loop``."""
     if config["trainer"].get("detect_anomaly"):
         return "loop"  # what torch looks at is autograd's graph
     return config["training"].get("engine") or "auto"
