@@ -15,7 +15,8 @@ from dlexp.measures.functional import trainable_parameters
 from dlexp.measures.pruning import Masks, dense_masks, density, magnitude_masks, random_masks, random_signs
 from dlexp.plots.runs.pruning import draw_pruning
 from dlexp.seeding import derive_seed
-from dlexp.train.member import Companion, Member, redrawn
+from dlexp.train.member import Companion, Member
+from dlexp.train.network import redrawn
 from dlexp.train.plan import Plan, Schedule
 
 log = logging.getLogger(__name__)
@@ -188,7 +189,7 @@ def controlled(
             return weights, random_masks(masks, generator=generator)
         case "reinitialize":
             seed = derive_seed(f"callbacks/pruning/reinitialize/{cycle}", settings.seed)
-            drawn = trainable_parameters(redrawn(member, seed))
+            drawn = trainable_parameters(redrawn(member.network_settings, member.network, seed))
             return {name: drawn.get(name, value) for name, value in weights.items()}, masks
         case "random_signs":
             return random_signs(weights, masks, generator=generator), masks
