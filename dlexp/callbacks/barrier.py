@@ -25,7 +25,8 @@ from dlexp.measures.connectivity import (
 from dlexp.plots.runs.barrier import draw_barrier
 from dlexp.records.checkpoint import load_network
 from dlexp.seeding import derive_seed
-from dlexp.train.member import Member, redrawn
+from dlexp.train.member import Member
+from dlexp.train.network import redrawn
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,11 @@ class Barrier(MeasureCallback):
         self._partner: nn.Module | None = None
         if self.settings.partner == "twin":
             if self.settings.split_step is None:
-                self._partner = redrawn(member, self._seed("partner", self.settings.partner_seed))
+                self._partner = redrawn(
+                    member.network_settings,
+                    member.network,
+                    self._seed("partner", self.settings.partner_seed),
+                )
                 member.take_along(self._partner, order_seed=self.settings.order_seed)
         else:
             self._partner = copy.deepcopy(member.network)

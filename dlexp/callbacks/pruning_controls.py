@@ -9,7 +9,8 @@ from dlexp.config.callbacks import PruningSettings
 from dlexp.measures.functional import trainable_parameters
 from dlexp.measures.pruning import Masks, random_masks, random_signs
 from dlexp.seeding import derive_seed
-from dlexp.train.member import Member, redrawn
+from dlexp.train.member import Member
+from dlexp.train.network import redrawn
 
 
 def controlled(
@@ -35,7 +36,7 @@ def controlled(
             return weights, random_masks(masks, generator=generator)
         case "reinitialize":
             seed = derive_seed(f"callbacks/pruning/reinitialize/{cycle}", settings.seed)
-            drawn = trainable_parameters(redrawn(member, seed))
+            drawn = trainable_parameters(redrawn(member.network_settings, member.network, seed))
             return {name: drawn.get(name, value) for name, value in weights.items()}, masks
         case "random_signs":
             return random_signs(weights, masks, generator=generator), masks

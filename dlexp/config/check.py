@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from dlexp.config.callbacks import SETTINGS
-from dlexp.config.errors import ConfigError, missing, not_allowed, unknown_key
+from dlexp.config.errors import ConfigError, in_words, missing, not_allowed, unknown_key
 from dlexp.config.fill import fill
 from dlexp.config.identity import current_target
 from dlexp.config.kinds import TARGET, Kind
@@ -38,8 +38,8 @@ def check(plain: Mapping[str, Any]) -> Config:
     found += _callback_problems(plain, None if found else config)
     found += target_problems(plain, "logger")
     if "seed" in problems:  # the seeds that follow from it are no problems of their own
-        followed = problems["seed"].partition(" ")[0]
-        found = [one for one in found if one == problems["seed"] or f"{followed} is not allowed" not in one]
+        followed = f"seed={in_words(plain.get('seed'))} is not allowed"
+        found = [problems["seed"], *(one for one in found if followed not in one)]
     if found or config is None:
         raise ConfigError(list(dict.fromkeys(found)))
     return config

@@ -127,7 +127,7 @@ class OneOf(Kind):
 
     @property
     def words(self) -> str:  # noqa: D102
-        return f"one of {listed(self.choices)}"
+        return f"one of {listed(dict.fromkeys(map(str, self.choices)))}"
 
     @property
     def names(self) -> Sequence[str]:  # noqa: D102

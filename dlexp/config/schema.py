@@ -125,7 +125,7 @@ class TrainingConfig(Section):
     """What is minimised and how, when it is looked at, when it is done."""
 
     loss: Annotated[str, OneOfOr(tuple(LOSSES), other=TARGET)]
-    engine: Annotated[str, OneOf(("auto", "loop", "stack"))] = "auto"
+    engine: Annotated[str, OneOf(("auto", "loop", "stack", "replay"))] = "auto"
     log_points: LogPointsConfig = LogPointsConfig()
     stopping: StoppingConfig = StoppingConfig()
     checkpoint: Annotated[bool, Flag()] = True
@@ -163,6 +163,7 @@ class Config(Section):
     threads: Annotated[int, Whole(1, 1024)] = 1
     objective: Annotated[str, Text("the name of a metric")] = "test/loss"
     records: Annotated[str, OneOf(("full", "lean"))] = "full"
+    snapshot_minutes: Annotated[float | None, Real(0, null="never")] = 5.0
     data: DataConfig
     model: ModelConfig
     optimizer: OptimizerConfig

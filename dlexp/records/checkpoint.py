@@ -46,6 +46,19 @@ def save_checkpoint(
     return write_atomically(folder / "checkpoints" / "last.ckpt", buffer.getvalue())
 
 
+def read_checkpoint(path: str | Path, map_location: Any = None) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return a member's settings and weights from its ``last.ckpt``; no code of the file's choosing runs.
+
+    Raises ``ValueError`` for a checkpoint of something else.
+    """
+    content = torch.load(path, map_location=map_location, weights_only=True)
+    try:
+        stored, weights = content["hyper_parameters"], content["state_dict"]
+        return {key: stored[key] for key in ("network", "loss", "optimizer", "total_steps")}, weights
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no checkpoint of a member: {error} is missing") from None
+
+
 def load_network(network: nn.Module, path: str | Path) -> None:
     """Load the weights of a run's ``last.ckpt`` into a network of the same architecture.
 

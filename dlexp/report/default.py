@@ -8,7 +8,7 @@ from dlexp.report.charts import DISTINCT_LINES, Chart, Line, charts
 from dlexp.report.names import axis_name, metric_name, setting_name
 from dlexp.results.study import Figure
 from dlexp.results.summary import is_number
-from dlexp.results.table import Point, Table, point_of
+from dlexp.results.table import Point, Table, TableError, point_of
 
 QUANTITIES = {"loss": ("test/loss", "train/loss"), "error": ("test/error", "train/error")}
 """What is drawn of every sweep, the test set above: file name, metrics."""
@@ -35,6 +35,27 @@ def default_figures(table: Table, name: str) -> list[Figure]:
                     )
                 )
     return figures
+
+
+def metric_figure(table: Table, metric: str, along: str, title: str) -> Figure:
+    """Return the figure of any metric against a swept setting, a line for each of the others.
+
+    Raises ``TableError`` for a setting that was not swept, or a metric that no run has.
+    """
+    chart = next((chart for chart in charts(table.summary) if chart.key == along), None)
+    if chart is None:
+        swept = ", ".join(chart.key for chart in charts(table.summary)) or "nothing"
+        raise TableError(f"along={along} is not allowed: what was swept is {swept}.")
+    if not any(_points(line, metric) for line in chart.lines):
+        raise TableError(f"No run has the metric {metric}.")
+    return Figure(
+        name=f"{metric.replace('/', '_')}_against_{along}",
+        title=title,
+        caption=" ".join(chart.notes),
+        panels=(1, len(chart.columns)),
+        size=None,
+        draw=partial(_draw, chart, [metric]),
+    )
 
 
 def _points(line: Line, metric: str) -> list[Point]:

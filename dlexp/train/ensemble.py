@@ -1,8 +1,7 @@
 """Members in training under one Trainer: everything that has state is written here, once."""
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
@@ -10,16 +9,16 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from dlexp.data.datamodule import tensors_of
-from dlexp.train.choose import choose_engines, is_worth_restacking
-from dlexp.train.engine import Engine
-from dlexp.train.lightning import backward_by_lightning, count_steps_taken, step_by_lightning
-from dlexp.train.loop import Loop
+from dlexp.train.engines import Engines
+from dlexp.train.lightning import count_steps_taken
 from dlexp.train.member import Companion, Member
-from dlexp.train.optimizers import OptimizerState
+from dlexp.train.optimizers import OptimizerState, clip_gradients
 from dlexp.train.plan import Block
-from dlexp.train.stacks.check import end_difference
+from dlexp.train.sandbox import call_callbacks, fail
+from dlexp.train.snapshot import Keeper
+from dlexp.train.stacks.check import StackDifference, require_equal_end
 from dlexp.train.stacks.engine import Stacks
-from dlexp.train.stacks.stack import unstack
+from dlexp.train.stacks.weights import unstack
 
 Report = Callable[[int, int, float], None]
 """Told (step, total steps, training loss) while an ensemble trains."""
@@ -28,7 +27,7 @@ Report = Callable[[int, int, float], None]
 class Ensemble(LightningModule):
     """Trains members together, one or many; each ends by itself.
 
-    Each member is trained by the fastest engine whose list holds it, else by the loop. Between blocks of
+    Between blocks of
     steps the ensemble evaluates losses, ends what has converged or diverged, and calls the members' callbacks
     with the member as their module. An error in one member's training ends that member alone.
 
@@ -39,6 +38,7 @@ class Ensemble(LightningModule):
         in_single_steps: whether Lightning's hooks are called around each optimizer step; for one member.
         report: told how far training is.
         on_end: called with each member as it ends, after its last record.
+        keeper: keeps snapshots between blocks, and lets the members go on from one.
 
     Attributes:
         engines: what takes the members' steps.
@@ -53,18 +53,17 @@ class Ensemble(LightningModule):
         in_single_steps: bool = False,
         report: Report | None = None,
         on_end: Callable[[Member], None] | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.members = nn.ModuleList(members)
         self.plan = members[0].plan
-        self.engine = engine
         self.in_single_steps = in_single_steps
-        self.report, self.on_end = report, on_end
-        self.engines: list[Engine] = []
+        self.report, self.on_end, self.keeper = report, on_end, keeper
+        self.engines = Engines(engine, lightning=self if in_single_steps else None)
         self.final_states: dict[Member, OptimizerState] = {}
         self._joining: dict[Companion, OptimizerState] = {}
-        self._logged: dict[Member, int] = {}
 
     # What members ask for.
 
@@ -73,13 +72,13 @@ class Ensemble(LightningModule):
         if member in self._joining:
             self._joining[member] = {}
         else:
-            self._engine_of(member).refresh(member, forget=True)
+            self.engines.of(member).refresh(member, forget=True)
 
     def optimizer_state_of(self, member: Member) -> OptimizerState:
         """Return a copy of what the optimizer remembers of a member."""
         if member in self.final_states:
             return self.final_states[member]
-        return self._engine_of(member).state(member)
+        return self.engines.of(member).state(member)
 
     def join(self, companion: Companion, state: OptimizerState) -> None:
         """Take a companion along from the next block on."""
@@ -98,13 +97,18 @@ class Ensemble(LightningModule):
 
     def on_fit_start(self) -> None:
         """Place the data beside the networks, and choose engines."""
-        for member in self._running:
+        for member in self._members:
             member.place(tensors_of(member.data, self.device, cast(torch.dtype, self.dtype)))
-        self.engines = self._choose(self._running, {})
+        if self.keeper is not None and self.keeper.stored is not None:
+            self.keeper.restore(self)
+        else:
+            self.engines.take(self._running, {}, step=0)
         self._call("on_fit_start")
 
     def on_train_start(self) -> None:
-        """Let every member record its initial network."""
+        """Let every member record its initial network, unless training goes on."""
+        if self.trainer.global_step:
+            return
         for member in self._running:
             count = sum(p.numel() for p in member.network.parameters() if p.requires_grad)
             member.record({"model/parameters": count})
@@ -114,15 +118,10 @@ class Ensemble(LightningModule):
 
     def training_step(self, block: Block, batch_index: int) -> dict[str, Tensor] | None:
         """Take the steps of a block for all members; of a single step, return the loss for Lightning."""
-        for engine in self.engines:
-            if isinstance(engine, Loop):
-                with self._sandbox(engine.member):
-                    engine.advance(*block)
-            else:
-                engine.advance(*block)
+        self.engines.advance(*block)
         count_steps_taken(self.trainer, block.stop - block.start)
-        single = self.engines[0] if self.in_single_steps and self.engines else None
-        return {"loss": single.last_loss} if isinstance(single, Loop) else None
+        loss = self.engines.last_loss if self.in_single_steps else None
+        return None if loss is None else {"loss": loss}
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Let every member look at itself, and end those that are done."""
@@ -138,7 +137,9 @@ class Ensemble(LightningModule):
         if not self._running:
             self.trainer.should_stop = True
         elif ended and step < self.plan.total_steps:
-            self._compact()
+            self.engines.compact(set(self._in_training), step)
+        if self.keeper is not None and self._running and step < self.plan.total_steps:
+            self.keeper.look(self)
 
     def on_train_end(self) -> None:
         """End the members that trained to the last step."""
@@ -179,7 +180,7 @@ class Ensemble(LightningModule):
         """Pass the hook on, then clip the gradient, as Lightning does."""
         self._call_if_single("on_before_optimizer_step", optimizer)
         for member in self._running:
-            member.clip_gradient()
+            clip_gradients(member.network, member.clip)
 
     def on_before_zero_grad(self, optimizer: Any) -> None:
         """Pass the hook on."""
@@ -212,34 +213,12 @@ class Ensemble(LightningModule):
         running = self._running
         return [*running, *(c for member in running for c in member.companions if c not in self._joining)]
 
-    def _engine_of(self, member: Member) -> Engine:
-        return next(engine for engine in self.engines if member in engine.members)
-
     def _rows_of(self, block: Block) -> Any:
         """Return the rows ``(x, y)`` of a single step, what Lightning's callbacks know as a batch."""
         if not self.in_single_steps:
             return block
         batches = self._members[0].batches[block.start]
         return tuple(torch.cat(parts) for parts in zip(*batches, strict=True))
-
-    def _choose(self, members: Sequence[Member], states: Mapping[Member, OptimizerState]) -> list[Engine]:
-        """Return engines for members."""
-        because = "Lightning's hooks are called in each step" if self.in_single_steps else None
-        if self.engine == "loop":
-            because = "training.engine=loop"
-        engines = choose_engines(
-            members,
-            states,
-            step=self.trainer.global_step,
-            loop_because=because,
-            only_stacks=self.engine == "stack",
-        )
-        for engine in engines if self.in_single_steps else ():
-            if isinstance(engine, Loop):
-                engine.backward = backward_by_lightning(self)
-                engine.step_optimizer = step_by_lightning(self)
-                self.trainer.optimizers = [engine.optimizer]
-        return engines
 
     def _after_callbacks(self) -> None:
         """Take along what callbacks asked for: engines are made anew for all."""
@@ -248,25 +227,12 @@ class Ensemble(LightningModule):
         staying = self._in_training
         states = {member: self.optimizer_state_of(member) for member in staying} | self._joining
         self._joining = {}
-        self.engines = self._choose(self._in_training, states)
-
-    def _compact(self) -> None:
-        """Leave out engines that nobody needs; stack anew what then costs much less a step."""
-        staying, engines = set(self._in_training), []
-        for engine in self.engines:
-            left = [member for member in engine.members if member in staying]
-            if not left:
-                continue
-            if is_worth_restacking(engine, left):
-                engines += self._choose(left, {member: engine.state(member) for member in left})
-            else:
-                engines.append(engine)
-        self.engines = engines
+        self.engines.take(self._in_training, states, step=self.trainer.global_step)
 
     def _look(self, is_log_point: bool, is_check: bool) -> None:
         """Evaluate all members at the present step; record, and judge by the training loss."""
         step, shown = self.trainer.global_step, math.nan
-        for member, metrics in self._evaluate(is_log_point or self.in_single_steps).items():
+        for member, metrics in self.engines.evaluate(is_log_point or self.in_single_steps).items():
             if member.outcome != "running" or isinstance(member, Companion):
                 continue
             loss = metrics["train/loss"]
@@ -276,28 +242,23 @@ class Ensemble(LightningModule):
                 continue
             if is_check and member.convergence.is_reached(loss, step):
                 member.outcome = "converged"
-            if is_log_point and self._logged.get(member) != step:
+            if is_log_point and member.logged_step != step:
                 member.record(metrics)
-                self._logged[member] = step
+                member.logged_step = step
             if self.in_single_steps and step:
                 # For Lightning's own callbacks (EarlyStopping, ModelCheckpoint), which read callback_metrics.
                 self.log_dict(metrics, logger=False)
+        if is_log_point and step:
+            self._audit(step)
         if self.report is not None:
             self.report(step, self.plan.total_steps, shown)
 
-    def _evaluate(self, with_all: bool) -> dict[Member, dict[str, float]]:
-        """Return each member's training loss, or all metrics: one transfer from the device an engine."""
-        found: dict[Member, dict[str, float]] = {}
-        for engine in self.engines:
-            with self._sandbox(engine.member) if isinstance(engine, Loop) else contextlib.nullcontext():
-                values = engine.evaluate("train")
-                if with_all:
-                    values |= engine.evaluate("test")
-                    values["weights/norm"] = engine.norms()
-                table = torch.stack(list(values.values())).T.tolist()
-                for member, row in zip(engine.members, table, strict=True):
-                    found[member] = dict(zip(values, row, strict=True))
-        return found
+    def _audit(self, step: int) -> None:
+        """End members whose engine no longer trains them as they would train alone."""
+        found = self.engines.differences(step)
+        for member in self._running:
+            for different in {member, *member.companions} & found.keys():
+                fail(member, StackDifference(found[different]))
 
     def _end(self, members: Sequence[Member]) -> None:
         """End members: their last record, their callbacks' last look, weights of their own."""
@@ -306,18 +267,19 @@ class Ensemble(LightningModule):
         step = self.trainer.global_step
         sound = [member for member in members if member.outcome in ("completed", "converged")]
         if sound:
-            evaluated = self._evaluate(with_all=True)
+            evaluated = self.engines.evaluate(with_all=True)
             for member in sound:
-                if self._logged.get(member) != step:
+                if member.logged_step != step:
                     member.record(evaluated[member])
-                    self._logged[member] = step
-                if isinstance(self._engine_of(member), Stacks):
-                    difference = end_difference(member, evaluated[member])
-                    if difference is not None:
-                        self._fail(member, StackDifference(difference))
+                    member.logged_step = step
+                if isinstance(self.engines.of(member), Stacks):
+                    try:
+                        require_equal_end(member, evaluated[member])
+                    except StackDifference as difference:
+                        fail(member, difference)
         self._call("on_train_end", among=[m for m in members if m.outcome != "failed"])
         for member in members:
-            self.final_states[member] = self._engine_of(member).state(member)
+            self.final_states[member] = self.engines.of(member).state(member)
             for own in (member, *member.companions):
                 unstack(own.network)
             if self.on_end is not None:
@@ -328,34 +290,5 @@ class Ensemble(LightningModule):
             self._call(hook, *arguments)
 
     def _call(self, hook: str, *arguments: Any, among: Sequence[Member] | None = None) -> None:
-        """Call a hook of the members' own callbacks; an error ends the member that raised it, no other."""
-        for member in self._running_or_failed if among is None else among:
-            for callback in member.callbacks:
-                if member.outcome == "failed":
-                    break
-                with self._sandbox(member):
-                    getattr(callback, hook)(self.trainer, member, *arguments)
-
-    @contextlib.contextmanager
-    def _sandbox(self, member: Member) -> Iterator[None]:
-        """Let a member's foreign code see its own random state and log; an error ends the member alone."""
-        try:
-            with member.log_context(), _own_randomness(member):
-                yield
-        except Exception as error:
-            self._fail(member, error)
-
-    def _fail(self, member: Member, error: Exception) -> None:
-        member.outcome, member.error = "failed", error
-
-
-class StackDifference(Exception):
-    """A stack has trained a member otherwise than it would have been alone; its results are not used."""
-
-
-def _own_randomness(member: Member) -> contextlib.AbstractContextManager[None]:
-    """Return the member's random state, or nothing where all code is dlexp's, which draws from generators."""
-    is_ours = all(type(part).__module__.startswith("dlexp.") for part in member.callbacks)
-    if is_ours and Stacks.why_not(member) is None:
-        return contextlib.nullcontext()
-    return member.random_state.active()
+        """Call a hook of callbacks: of those members that have not been ended, or of these."""
+        call_callbacks(hook, self._running_or_failed if among is None else among, *arguments)

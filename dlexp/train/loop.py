@@ -6,7 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.train.member import Member
-from dlexp.train.optimizers import OptimizerState, make_optimizer, set_state_by_name, state_by_name
+from dlexp.train.optimizers import (
+    OptimizerState,
+    clip_gradients,
+    make_optimizer,
+    set_state_by_name,
+    state_by_name,
+)
 
 
 class Loop:
@@ -86,5 +92,5 @@ class Loop:
             group["lr"] = rate * factor
 
     def _clip_and_step(self, optimizer: torch.optim.Optimizer) -> None:
-        self.member.clip_gradient()
+        clip_gradients(self.member.network, self.member.clip)
         optimizer.step()

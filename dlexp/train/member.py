@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from dlexp.data.batches import BatchOrder
 from dlexp.data.datamodule import Tensors, tensors_of
 from dlexp.losses import find as find_loss
+from dlexp.records.checkpoint import read_checkpoint
 from dlexp.records.recorder import Recorder
 from dlexp.seeding import GlobalRandomState
 from dlexp.train.batches import Batches
-from dlexp.train.network import evaluation_mode, make_network, require_known_network, require_no_draws
+from dlexp.train.network import evaluation_mode, make_network, require_known, require_no_draws
 from dlexp.train.optimizers import OptimizerSettings, OptimizerState, make_optimizer, state_by_name
 from dlexp.train.plan import Convergence, Plan, Schedule
 
@@ -49,6 +50,7 @@ class Member(LightningModule):
         recorder: where metrics, arrays and figures go.
         masks: by parameter name; what is masked is exactly 0 after every step.
         outcome: ``running``, then ``completed``, ``converged``, ``diverged`` or ``failed``.
+        logged_step: the last at which its losses were recorded.
         remarks: of the ensemble, for the job's log; ``log_context`` leads there while callbacks run.
         stack_difference: in which number a stack would have trained it otherwise, if one would.
 
@@ -94,6 +96,7 @@ class Member(LightningModule):
         self.recorder = Recorder()
         self.masks: dict[str, Tensor] = {}
         self.outcome = "running"
+        self.logged_step: int | None = None
         self.error: Exception | None = None
         self.remarks: list[str] = []
         self.stack_difference: str | None = None
@@ -115,26 +118,21 @@ class Member(LightningModule):
     ) -> "Member":
         """Return the member of a run's ``last.ckpt``: its network with the trained weights.
 
-        A checkpoint is data, and reading one runs no code of its choosing: the network's class must be an
-        ``nn.Module`` of dlexp or torch, or of a module that is imported already or named in ``modules``.
+        A checkpoint is data, and reading one runs no code of its choosing: the network's class, the loss and
+        the optimizer must be of dlexp or torch, or of a module that is imported already or in ``modules``.
 
         Args:
             checkpoint_path: of the file.
             map_location: where the weights are put.
-            modules: names of modules that may be imported for the network's class.
+            modules: names of modules that may be imported for them.
             more: arguments in place of the stored ones; a ``network`` of one's own, say.
 
         Raises ``ValueError`` for a file that holds no such network, or a class that is not allowed.
         """
-        content = torch.load(checkpoint_path, map_location=map_location, weights_only=True)
-        try:
-            stored, weights = content["hyper_parameters"], content["state_dict"]
-            settings = {key: stored[key] for key in ("network", "loss", "optimizer", "total_steps")}
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{checkpoint_path} is no checkpoint of a member: {error} is missing") from None
-        if "network" not in more:
-            require_known_network(settings["network"].get("_target_"), modules)
-        member = cls(**{**settings, **more})
+        settings, weights = read_checkpoint(checkpoint_path, map_location)
+        settings = {**settings, **more}
+        require_known({key: settings[key] for key in settings.keys() - more.keys()}, modules)
+        member = cls(**settings)
         member.load_state_dict(weights)
         return member
 
@@ -187,16 +185,6 @@ class Member(LightningModule):
         """Set to 0 what ``masks`` say."""
         for name, mask in self.masks.items():
             self.network.get_parameter(name).mul_(mask)
-
-    def clip_gradient(self) -> None:
-        """Clip the gradient if the member is to."""
-        if self.clip is None:
-            return
-        limit, algorithm = self.clip
-        if algorithm == "value":
-            nn.utils.clip_grad_value_(self.network.parameters(), limit)
-        else:
-            nn.utils.clip_grad_norm_(self.network.parameters(), limit)
 
     def restart(self, weights: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
         """Go back to earlier weights (a network's ``state_dict``) under new masks, as if training began here.
@@ -255,20 +243,22 @@ class Member(LightningModule):
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Take one step at the schedule's rate, keep what is masked at 0."""
-        optimizer = cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False))
-        for group in optimizer.param_groups:
+        for group in self._torch_optimizer.param_groups:
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * self.schedule.factor(self.step)
         super().optimizer_step(*args, **kwargs)
         self.apply_masks()
 
     def refresh(self, member: "Member") -> None:
         """Let the optimizer begin anew."""
-        cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False)).state.clear()
+        self._torch_optimizer.state.clear()
 
     def optimizer_state_of(self, member: "Member") -> OptimizerState:
         """Return a copy of what the optimizer remembers."""
-        optimizer = cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False))
-        return state_by_name(optimizer, dict(self.network.named_parameters()))
+        return state_by_name(self._torch_optimizer, dict(self.network.named_parameters()))
+
+    @property
+    def _torch_optimizer(self) -> torch.optim.Optimizer:
+        return cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False))
 
     def join(self, companion: "Companion", state: OptimizerState) -> None:
         """Refuse a companion: Lightning's loop trains one network (``ValueError``)."""
@@ -292,25 +282,11 @@ class Companion(Member):
     """A member beside another: a twin, a ticket. It has no job; it ends when its leader does."""
 
     def __init__(self, leader: Member, network: nn.Module, order_seed: int | None) -> None:
-        plain = leader.hparams
-        super().__init__(
-            network.train(),
-            loss=plain["loss"],
-            optimizer=plain["optimizer"],
-            schedule=leader.schedule,
-            plan=leader.plan,
-            accumulate=leader.accumulate,
-            clip=leader.clip,
-        )
+        same = {name: getattr(leader, name) for name in ("schedule", "plan", "accumulate", "clip")}
+        settings = {name: leader.hparams[name] for name in ("loss", "optimizer")}
+        super().__init__(network.train(), **settings, **same)
         self.trainer = leader.trainer
         own = leader.batches.order
         size = "full" if own.is_full else own.batch_size
         self.order = own if order_seed is None else BatchOrder(own.n, size, order_seed)
         self.place(leader.tensors)
-
-
-def redrawn(member: Member, seed: int) -> nn.Module:
-    """Return the network that the member would have begun with from another initialisation seed."""
-    network = make_network({**member.network_settings, "seed": seed})
-    like = next(member.network.parameters())
-    return network.to(device=like.device, dtype=like.dtype)

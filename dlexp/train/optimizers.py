@@ -131,3 +131,14 @@ def set_state_by_name(
             key: torch.empty_like(parameter).copy_(v) if v.shape == parameter.shape else v.detach().clone()
             for key, v in own.items()
         }
+
+
+def clip_gradients(network: nn.Module, clip: tuple[float, str] | None) -> None:
+    """Clip a network's gradient: ``(limit, algorithm)`` to this ``norm``, or each entry to this ``value``."""
+    if clip is None:
+        return
+    limit, algorithm = clip
+    if algorithm == "value":
+        nn.utils.clip_grad_value_(network.parameters(), limit)
+    else:
+        nn.utils.clip_grad_norm_(network.parameters(), limit)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from dlexp.losses import LOSSES
 from dlexp.train.stacks import gradients, stack
-from dlexp.train.stacks.check import differences, end_difference
-from dlexp.train.stacks.engine import Bucket, Stacks
+from dlexp.train.stacks.bucket import Bucket
+from dlexp.train.stacks.check import StackDifference, differences, require_equal_end
+from dlexp.train.stacks.engine import Stacks
 from dlexp.train.stacks.optimizers import StackOptimizer
 
 OPTIMIZERS = [
@@ -70,7 +71,7 @@ def test_no_alarm_is_false_and_nothing_is_changed(
         name: value.tolist() for split in ("train", "test") for name, value in stacks.evaluate(split).items()
     }
     for position, member in enumerate(stacks.members):
-        assert end_difference(member, {name: value[position] for name, value in metrics.items()}) is None
+        require_equal_end(member, {name: value[position] for name, value in metrics.items()})
 
 
 def scaled(memory, block_name, factor, position=1):
@@ -179,15 +180,14 @@ def test_differences_at_the_end_are_told(member_of):
     stacks = Stacks([member], {})
     stacks.advance(0, 10)
     metrics = {f"{split}/loss": stacks.evaluate(split)[f"{split}/loss"].item() for split in ("train", "test")}
-    assert end_difference(member, metrics) is None
+    require_equal_end(member, metrics)
     for split in ("train", "test"):
         for wrong in (1.0001, math.nan, math.inf):
-            told = end_difference(member, {**metrics, f"{split}/loss": wrong * metrics[f"{split}/loss"]})
-            assert told is not None
-            assert told.startswith(f"{split}/loss is ")
+            with pytest.raises(StackDifference, match=f"^{split}/loss is "):
+                require_equal_end(member, {**metrics, f"{split}/loss": wrong * metrics[f"{split}/loss"]})
     with torch.no_grad():
         member.network.readout.weight.fill_(math.nan)
-    assert end_difference(member, dict.fromkeys(metrics, math.nan)) is None
+    require_equal_end(member, dict.fromkeys(metrics, math.nan))
 
 
 @pytest.mark.parametrize("residual", [1e-3, 1e-5, 1e-7])

@@ -8,25 +8,13 @@ import torch
 from torch import Tensor
 
 from dlexp.train.optimizers import ADAPTIVE, OptimizerSettings, OptimizerState, decay_for_factor
-from dlexp.train.stacks.stack import Block, Stack
+from dlexp.train.stacks.weights import Block, StackedWeights
 
 EPSILON = 1e-8
 """Adam's, torch.optim's default."""
 
 _Setting = float | Tensor
-"""A number where it is the same for all members and layers, else a column (M, 1) for one block."""
-
-
-class _Part(NamedTuple):
-    """What one operation updates: the whole memory, or one block of it as (M, n)."""
-
-    values: Tensor
-    gradients: Tensor
-    momentum_buffer: Tensor | None
-    directions: Tensor | None
-    rate: _Setting
-    decay: _Setting
-    momentum: _Setting
+"""A number where it is the same for all members and layers, else a memory laid out like the stack's."""
 
 
 class _Group(NamedTuple):
@@ -43,8 +31,8 @@ class _Group(NamedTuple):
 class StackOptimizer:
     """Takes the optimizer steps of a stack's members, elementwise on its memory.
 
-    Where all members share a setting it is a number, and one operation updates all layers of all members;
-    where they differ it is a column with an entry for each member, and each layer is one operation. A
+    One operation updates all layers of all members: a setting that differs among them is laid out like the
+    weights, for these stacks live on few operations, not on small memory. A
     member's own age (its number of steps) is among its settings, so that one may begin anew while the others
     go on. The updates are those of ``torch.optim.SGD``, ``Adam`` and ``AdamW``, equal to rounding.
 
@@ -62,7 +50,7 @@ class StackOptimizer:
 
     def __init__(
         self,
-        stack: Stack,
+        stack: StackedWeights,
         settings: Sequence[OptimizerSettings],
         factors: Sequence[Mapping[str, float]],
         states: Sequence[OptimizerState],
@@ -76,6 +64,7 @@ class StackOptimizer:
         has_moments = self.is_adaptive or any(s.momentum for s in settings)
         self.moments = {key: torch.zeros_like(stack.values) for key in keys if has_moments}
         self._directions: Tensor | None = None
+        self._groups: list[_Group] = []
         self._ages = [self._take_over(position, state) for position, state in enumerate(states)]
         self.steps = 0
         self._arrange()
@@ -130,36 +119,29 @@ class StackOptimizer:
 
     def _arrange(self) -> None:
         """Find what can be updated together, after settings or ages have changed."""
-        blocks = self.stack.blocks.values()
+        blocks = list(self.stack.blocks.values())
         members = list(zip(self.settings, self.factors, strict=True))
-        momenta = [s.momentum for s in self.settings]
-        rates = {b.name: [s.lr * f.get(b.name, 1.0) for s, f in members] for b in blocks}
-        decays = {b.name: [decay_for_factor(s, f.get(b.name, 1.0)) for s, f in members] for b in blocks}
-        distinct = [{v for own in by_block.values() for v in own} for by_block in (rates, decays)]
-        is_uniform = not self.as_tensors and max(map(len, [*distinct, set(momenta)])) == 1
+        rates = [[s.lr * f.get(block.name, 1.0) for s, f in members] for block in blocks]
+        decays = [[decay_for_factor(s, f.get(block.name, 1.0)) for s, f in members] for block in blocks]
+        momenta = [[s.momentum for s in self.settings] for _ in blocks]
+        self._rate, self._decay, self._momentum = map(self._setting, (rates, decays, momenta))
+        self._shrinkage = self._rate * self._decay
         is_of_one_age = len({(s.betas, age) for s, age in zip(self.settings, self._ages, strict=True)}) == 1
-        # One rate and one age for all: the fused kernel writes into the values itself.
-        is_direct = is_uniform and is_of_one_age
         if self.is_adaptive:
+            # One rate and one age for all: the fused kernel writes into the values itself.
+            is_direct = is_of_one_age and not isinstance(self._rate, Tensor)
             self._directions = None if is_direct else torch.zeros_like(self.stack.values)
-        buffer = self.moments.get("momentum_buffer")
-        memories = self.stack.values, self.stack.gradients, buffer, self._directions
-        if is_uniform:
-            settings = (by_block.pop() for by_block in (*distinct, set(momenta)))
-            self._parts = [_Part(*memories, *settings)]
-        else:
-            self._parts = [
-                _Part(
-                    *(None if memory is None else block.of(memory).flatten(1) for memory in memories),  # type: ignore[arg-type]
-                    *map(self._column, (rates[block.name], decays[block.name], momenta)),
-                )
-                for block in blocks
-            ]
-        self._groups = list(self._make_groups(is_of_one_age)) if self.is_adaptive else []
+            self._groups = list(self._make_groups(is_of_one_age))
 
-    def _column(self, values: Sequence[float]) -> _Setting:
-        column: Tensor = self.stack.values.new_tensor(values)
-        return column.unsqueeze(1) if any(values) else 0.0
+    def _setting(self, by_block: Sequence[Sequence[float]]) -> _Setting:
+        """Return a setting, given by block and member."""
+        distinct = {value for values in by_block for value in values}
+        if distinct == {0.0} or (len(distinct) == 1 and not self.as_tensors):
+            return distinct.pop()
+        memory = torch.zeros_like(self.stack.values)
+        for block, values in zip(self.stack.blocks.values(), by_block, strict=True):
+            block.of(memory).view(len(self.stack), -1).copy_(memory.new_tensor(values)[:, None])
+        return memory
 
     def _make_groups(self, is_whole: bool) -> Iterator[_Group]:
         """Yield the members of each pair of betas and age, neighbours together."""
@@ -180,38 +162,30 @@ class StackOptimizer:
         return [block.of(memory)[where] for block in blocks]
 
     def _step_gradient_descent(self, factor: _Setting) -> None:
-        for part in self._parts:
-            gradient = part.gradients
-            if not _is_zero(part.decay):
-                _add(gradient, part.values, part.decay)
-            if part.momentum_buffer is not None:
-                part.momentum_buffer.mul_(part.momentum).add_(gradient)
-                if self.settings[0].nesterov:
-                    _add(gradient, part.momentum_buffer, part.momentum)
-                else:
-                    gradient = part.momentum_buffer
-            _add(part.values, gradient, part.rate * -factor)
+        values, gradient = self.stack.values, self.stack.gradients
+        _add(gradient, values, self._decay)
+        if self.moments:
+            buffer = self.moments["momentum_buffer"].mul_(self._momentum).add_(gradient)
+            if self.settings[0].nesterov:
+                _add(gradient, buffer, self._momentum)
+            else:
+                gradient = buffer
+        _add(values, gradient, self._rate, -factor)
 
     def _step_adaptive(self, factor: _Setting) -> None:
-        for part in self._parts:
-            if _is_zero(part.decay):
-                continue
-            if self.settings[0].name == "adamw":
-                part.values.mul_(1 - part.rate * factor * part.decay)
-            else:
-                _add(part.gradients, part.values, part.decay)
-        if self._directions is None:
-            rate = self._parts[0].rate * factor
+        values, gradients = self.stack.values, self.stack.gradients
+        if self.settings[0].name == "adamw":
+            _add(values, values, self._shrinkage, -factor)
         else:
+            _add(gradients, values, self._decay)
+        if self._directions is not None:
             # With rate 1 from 0 the kernel leaves each weight's direction, to be scaled by its own rate.
             self._directions.zero_()
-            rate = 1.0
         for group in self._groups:
             group.age.add_(1)
-            _fused_adam(group, rate)
-        for part in self._parts:
-            if part.directions is not None:
-                _add(part.values, part.directions, part.rate * factor)
+            _fused_adam(group, self._rate * factor if self._directions is None else 1.0)
+        if self._directions is not None:
+            _add(values, self._directions, self._rate, factor)
 
 
 def _fused_adam(group: _Group, rate: _Setting) -> None:
@@ -234,13 +208,13 @@ def _fused_adam(group: _Group, rate: _Setting) -> None:
     )
 
 
-def _is_zero(setting: _Setting) -> bool:
-    return not isinstance(setting, Tensor) and setting == 0
-
-
-def _add(target: Tensor, source: Tensor, scale: _Setting) -> None:
-    """Add ``scale * source`` in place."""
-    if isinstance(scale, Tensor):
-        target.addcmul_(source, scale)
+def _add(target: Tensor, source: Tensor, setting: _Setting, factor: _Setting = 1.0) -> None:
+    """Add ``factor * setting * source`` in place."""
+    if not isinstance(setting, Tensor) and setting == 0:
+        return
+    if isinstance(factor, Tensor):
+        setting, factor = setting * factor, 1.0
+    if isinstance(setting, Tensor):
+        target.addcmul_(source, setting, value=factor)
     else:
-        target.add_(source, alpha=scale)
+        target.add_(source, alpha=setting * factor)
