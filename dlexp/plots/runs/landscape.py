@@ -29,6 +29,7 @@ class Surface(NamedTuple):
 def draw_lines(steps: Sequence[int], coordinates: Array, losses: Array) -> "Figure":
     """Return a figure of the losses (T, lines, n) along random lines, at the first and the last step.
 
+    >>> import numpy as np
     >>> losses = np.array([[[1.0, 0.5, 1.0]], [[3.0, 0.1, 3.0]]])
     >>> draw_lines([0, 10], np.array([-1, 0, 1]), losses).axes[0].get_legend_handles_labels()[1]
     ['step 0', 'step 10']
@@ -56,6 +57,7 @@ def draw_contours(
         labels: of the two axes.
         trajectory: (T, 2), drawn into the last panel.
 
+    >>> import numpy as np
     >>> at = np.linspace(-1, 1, 5)
     >>> figure = draw_contours({7: Surface(at, at[:, None] ** 2 + at**2)}, ("first", "second"))
     >>> figure.axes[0].get_title(), figure.axes[0].get_xlabel()
@@ -79,6 +81,7 @@ def draw_contours(
 def draw_surfaces(surfaces: Mapping[int, Surface], labels: tuple[str, str]) -> "Figure":
     """Return a figure with a three-dimensional surface for each step, the directions on an equal scale.
 
+    >>> import numpy as np
     >>> at = np.linspace(-1, 1, 5)
     >>> figure = draw_surfaces({7: Surface(at, at[:, None] ** 2 + at**2)}, ("first", "second"))
     >>> figure.axes[0].name, figure.axes[0].get_title()
