@@ -148,7 +148,7 @@ def require_folders(
     anywhere: Mapping[str, str], within: Mapping[str, str], output_subdir: str | None
 ) -> None:
     """Refuse folders that are not: those ``within`` another one stay there."""
-    allowed = "the name of a folder, without / and .."
+    allowed = "the name of one folder, such as width_5"
     inside = {**within, **({} if output_subdir is None else {"hydra.output_subdir": output_subdir})}
     problems = [not_allowed(key, name, "the path of a folder") for key, name in anywhere.items() if not name]
     problems += [

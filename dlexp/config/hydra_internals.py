@@ -70,10 +70,12 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
         return _yaml(error)
     if isinstance(error, OmegaConfBaseException):
         return _omegaconf(error)
-    if isinstance(error, MissingConfigException) and error.options is not None:
+    if isinstance(error, MissingConfigException) and "/" in (error.missing_cfg_file or ""):
         group, _, option = str(error.missing_cfg_file).rpartition("/")
-        names = [name for name in error.options if not name.startswith("_")]
-        return not_allowed(group, option, f"one of {listed(names)}" if names else "left out", names)
+        names = [name for name in error.options or _options_of(group) if not name.startswith("_")]
+        return not_allowed(
+            group, option, f"one of {listed(names)}" if names else "the name of a YAML file there", names
+        )
     if found := NOT_OVERRIDDEN.search(text):
         return _unknown(found[1], error.__cause__)
     if found := NOT_APPENDED.search(text):
@@ -90,7 +92,7 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
         return f"{found[2]} cannot be made: {_one_line(found[1])}"
     if isinstance(error.__cause__, OmegaConfBaseException):
         return _omegaconf(error.__cause__)
-    chosen = " ".join(line for line in overrides if "." not in line.partition("=")[0])
+    chosen = " ".join(line for line in overrides if "." not in line.partition("=")[0]) or "The configuration"
     if NO_OPTION.search(text):
         return f"{chosen} is not allowed: of a group, it must be the name of an option."
     return (
@@ -98,6 +100,13 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
         if isinstance(error, HydraException)
         else f"{chosen} is not allowed: {_one_line(text)}"
     )
+
+
+def _options_of(group: str) -> list[str]:
+    """Return dlexp's options of a group: of one that is chosen in a list Hydra does not name them."""
+    from dlexp.config.resolve import conf_directory
+
+    return sorted(path.stem for path in (conf_directory() / group).glob("*.yaml"))
 
 
 @contextlib.contextmanager
