@@ -1,6 +1,5 @@
 """All problems of a job's configuration, each in one sentence, before anything is made of it."""
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -181,7 +180,7 @@ def target_problems(plain: Mapping[str, Any], group: str) -> Iterator[str]:
         target = given.get("_target_")
         if target is None or target == MISSING:
             yield missing(f"{key}._target_", TARGET.allowed)
-        elif not (isinstance(target, str) and re.fullmatch(TARGET.pattern, target)):
+        elif not TARGET.takes(target):
             yield not_allowed(f"{key}._target_", target, TARGET.allowed)
         elif target.startswith("dlexp.callbacks.") and current_target(target) not in SETTINGS:
             yield not_allowed(

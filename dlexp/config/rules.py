@@ -1,6 +1,5 @@
 """Rules on values that belong together: each is asked once, of settings that are right by themselves."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +57,7 @@ def _generator_has_a_target(generator: Mapping[str, Any]) -> Iterator[str]:
     target = generator.get("_target_")
     if target in (None, "???"):
         yield missing("data.generator._target_", f"{TARGET.allowed}, which draws the samples")
-    elif not (isinstance(target, str) and re.fullmatch(TARGET.pattern, target)):
+    elif not TARGET.takes(target):
         yield not_allowed("data.generator._target_", target, TARGET.allowed)
     elif target.rpartition(".")[0] == "dlexp.data.generators" and current_target(target) not in LAWS:
         yield not_allowed(
