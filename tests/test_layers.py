@@ -13,7 +13,9 @@ PACKAGE = Path(dlexp.__file__).parent
 
 FLOORS = {
     "losses": 0,
+    "estimate": 0,
     "frameworks": 0,
+    "guest": 0,
     "config": 0,
     "seeding": 1,
     "targets": 1,
@@ -30,7 +32,8 @@ FLOORS = {
     "launch": 6,
     "cli": 7,
     "plugins": 7,
-    "__init__": 7,
+    "interface": 8,
+    "__init__": 8,
 }
 
 

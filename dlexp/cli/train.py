@@ -4,14 +4,12 @@ Nothing here imports torch before a job runs: ``--help``, ``--cfg job`` and tab 
 """
 
 import contextlib
+import os
 import signal
 import sys
 from typing import Any
 
-import hydra
-
-from dlexp.config.hydra_internals import run_worded
-from dlexp.config.resolve import conf_directory, register
+from dlexp.cli.call import call
 from dlexp.launch.command import Command
 from dlexp.records.run import DONE, Run
 from dlexp.report.terminal import shown_path, tensorboard_command
@@ -19,13 +17,12 @@ from dlexp.report.terminal import shown_path, tensorboard_command
 
 def main() -> None:
     """Run the command and exit: 0 if every job is done, 1 if not, 130 or 143 if it was interrupted."""
-    register()
+    sys.path.append(os.getcwd())  # where a user's own networks and measures lie
     stop = _Terminated()
     signal.signal(signal.SIGTERM, stop)
     command = Command()
-    decorate: Any = hydra.main(version_base="1.3", config_path=str(conf_directory()), config_name="train")
     try:
-        run_worded(decorate(command.task_function()), sys.argv[1:])
+        call(sys.argv[1:], command)
         code = conclude(command)
     except KeyboardInterrupt:
         command.progress.end()

@@ -124,7 +124,7 @@ class TrainingConfig(Section):
     """What is minimised and how, when it is looked at, when it is done."""
 
     loss: Annotated[str, one_of_or(tuple(LOSSES), TARGET)]
-    engine: Annotated[str, one_of(("auto", "loop", "stack"))] = "auto"
+    engine: Annotated[str, one_of(("auto", "loop", "stack", "replay"))] = "auto"
     log_points: LogPointsConfig = LogPointsConfig()
     stopping: StoppingConfig = StoppingConfig()
     checkpoint: Annotated[bool, flag()] = True
@@ -162,6 +162,7 @@ class Config(Section):
     threads: Annotated[int, whole(1, 1024)] = 1
     objective: Annotated[str, text("the name of a metric")] = "test/loss"
     records: Annotated[str, one_of(("full", "lean"))] = "full"
+    snapshot_minutes: Annotated[float | None, real(0, null="never")] = 5.0
     data: DataConfig
     model: ModelConfig
     optimizer: OptimizerConfig

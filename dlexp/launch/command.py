@@ -19,6 +19,7 @@ from dlexp.config.plain import to_plain
 from dlexp.config.schema import Config
 from dlexp.frameworks import import_frameworks
 from dlexp.launch.progress import Progress
+from dlexp.records import snapshots
 from dlexp.records.run import DONE, Run
 
 
@@ -69,7 +70,7 @@ class Command:
         plain = to_plain(config)
         Config.check(plain)
         task = Task(plain, list(node.overrides.task), folder)
-        (run,) = run_tasks([task], report=self.progress.report)
+        (run,) = run_tasks([task], report=self.progress.report, snapshots=folder / snapshots.FOLDER)
         self.runs.append(run)
         return run.metrics.get(config.objective)
 
@@ -99,13 +100,14 @@ class CheckCallback(Callback):
         """Check one job."""
         with told_in_sentences():
             plain = check_job(config)
-            folder = writable(config.hydra.run.dir)
         from dlexp.train.job_folder import finished_result
 
-        if finished_result(plain, folder) is None:
+        if finished_result(plain, Path(config.hydra.run.dir)) is None:
             from dlexp.train.problems import find_build_problems  # takes seconds: it imports torch
 
             refuse(find_build_problems(plain))
+        with told_in_sentences():
+            writable(config.hydra.run.dir)  # last: what is refused leaves no folder behind
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the folder of a sweep, whose launcher checks its jobs."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
+from dlexp.measures.arguments import require_one_of
 from dlexp.measures.chain import chain_of
 from dlexp.measures.functional import trainable_parameters
 
@@ -49,8 +50,7 @@ def magnitude_masks(
     >>> {name: int(mask.sum()) for name, mask in magnitude_masks(model, 0.5).items()}
     {'0.weight': 6, '2.weight': 3}
     """
-    if scope not in SCOPES:
-        raise ValueError(f"scope={scope!r} is unknown; allowed: {', '.join(SCOPES)}")
+    require_one_of(SCOPES, scope=scope)
     if scope == "global" and readout_rate is not None:
         raise ValueError(
             f"readout_rate={readout_rate} needs scope='layer'; a global threshold has no rate by layer"
@@ -160,25 +160,6 @@ def density(masks: Mapping[str, Tensor]) -> float:
     if total == 0:
         raise ValueError("masks is empty, so it has no density")
     return sum(int(mask.sum()) for mask in masks.values()) / total
-
-
-def apply_masks(values: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return ``values`` (parameters, gradients, ...) by name with the pruned entries exactly 0.
-
-    Tensors without a mask are passed on as they are; nothing is changed in place.
-
-    Raises ``ValueError`` for a mask whose name or shape is not among ``values``.
-
-    >>> apply_masks({"w": torch.tensor([3.0, 4.0])}, {"w": torch.tensor([True, False])})
-    {'w': tensor([3., 0.])}
-    """
-    masks = _checked(masks, values, complete=False)
-    return {
-        name: torch.where(masks[name], value, torch.zeros((), dtype=value.dtype, device=value.device))
-        if name in masks
-        else value
-        for name, value in values.items()
-    }
 
 
 def random_signs(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from dlexp.plots.lines import INTERVAL, RUNS, FloatArray, Point
+from dlexp.plots.lines import INTERVAL, RUNS, FloatArray, Point, placeable
 from dlexp.plots.marks import LAW, MARK
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ def ticks_at(axes: "Axes", values: Iterable[float | Point], labels: Sequence[str
     >>> [label.get_text() for label in axes.get_xticklabels()]
     ['1', '5', '200']
     """
-    ticks = sorted({value[0] if isinstance(value, tuple) else value for value in values})
+    places = placeable([value[0] if isinstance(value, tuple) else value for value in values])
+    ticks = np.unique(places[np.isfinite(places)]).tolist()
     if not ticks or (len(ticks) > _MOST_TICKS and labels is None):
         return axes
     from matplotlib.ticker import NullLocator

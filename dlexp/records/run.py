@@ -134,6 +134,16 @@ class Run:
             next(reader, None)
             return [(int(step), int(epoch), name, float(value)) for step, epoch, name, value in reader]
 
+    def array_names(self) -> list[str]:
+        """Return the names of the arrays of ``arrays.npz``, without reading them."""
+        path = self.folder / "arrays.npz"
+        if not path.exists():
+            return []
+        import numpy
+
+        with numpy.load(path, allow_pickle=False) as stored:
+            return list(stored.files)
+
     def arrays(self) -> "dict[str, numpy.typing.NDArray[numpy.generic]]":
         """Return the arrays of ``arrays.npz`` by name; none if there is no such file.
 

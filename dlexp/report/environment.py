@@ -5,6 +5,8 @@ import hashlib
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from dlexp.report.verdicts import LOOKS
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -27,7 +29,7 @@ def _source(name: str) -> str:
 def _environment() -> "Environment":
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("dlexp.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -35,3 +37,5 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.globals["looks"] = LOOKS
+    return environment

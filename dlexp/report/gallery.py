@@ -3,16 +3,14 @@
 All of it follows from one file, ``gallery.json``, which also says for which settings it was made.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dlexp.report.names import value_text
 from dlexp.report.results import Results
-from dlexp.results.claims import Finding
+from dlexp.report.texts import region_text
+from dlexp.report.verdicts import LOOKS, found_text
 
 BEGIN, END = "<!-- gallery: made by `make gallery` -->", "<!-- end of gallery -->"
-_SYMBOLS = {"supported": "✓ supported", "not supported": "✗ not supported", "inconclusive": "? inconclusive"}
 
 
 def gallery_entry(results: Results, figure: str | None, settings: str) -> dict[str, Any]:
@@ -34,26 +32,17 @@ def gallery_entry(results: Results, figure: str | None, settings: str) -> dict[s
         "seconds": study.seconds,
         "figure": figure,
         "title": study.figures[0].title if study.figures else "",
-        "claims": [{"text": c.text, "verdict": c.verdict, "found": found_text(c)} for c in claims],
+        "claims": [
+            {
+                "text": claim.text,
+                "verdict": claim.verdict,
+                "found": f"{found}, predicted {region_text(claim.region)}"
+                if (found := found_text(claim))
+                else claim.reason,
+            }
+            for claim in claims
+        ],
     }
-
-
-def found_text(finding: Finding) -> str:
-    """Return estimate, interval and region as text, such as ``3.1 [2.3, 4.1], predicted at least 1.5``."""
-    if math.isnan(finding.estimate):
-        return finding.reason
-    interval = f"{value_text(finding.estimate)} [{value_text(finding.low)}, {value_text(finding.high)}]"
-    return f"{interval}, predicted {region_text(finding.region)}"
-
-
-def region_text(region: tuple[float, float]) -> str:
-    """Return a region in words: ``1 to 2``, ``at least 1``, ``at most 2``."""
-    low, high = region
-    if math.isinf(high):
-        return f"at least {value_text(low)}" if math.isfinite(low) else "any value"
-    if math.isinf(low):
-        return f"at most {value_text(high)}"
-    return f"{value_text(low)} to {value_text(high)}"
 
 
 def gallery_text(entries: Mapping[str, Mapping[str, Any]]) -> str:
@@ -72,7 +61,7 @@ def _study_lines(name: str, entry: Mapping[str, Any]) -> Sequence[str]:
         lines += [f"![{entry['title']}](outputs/gallery/{entry['figure']})", ""]
     lines += ["| claim | verdict | estimate, 95 % interval |", "| --- | --- | --- |"]
     for claim in entry["claims"]:
-        cells = [claim["text"], _SYMBOLS[claim["verdict"]], claim["found"]]
+        cells = [claim["text"], f"{LOOKS[claim['verdict']].symbol} {claim['verdict']}", claim["found"]]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return [*lines, ""]
 

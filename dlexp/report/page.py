@@ -7,7 +7,7 @@ from dlexp.records.run import DONE
 from dlexp.report.environment import render
 from dlexp.report.images import Drawn, embedded
 from dlexp.report.provenance import doubts, facts, settings_besides, shared_settings
-from dlexp.report.settings import settings_table
+from dlexp.report.settings import page_table
 from dlexp.report.verdicts import counts, entry
 from dlexp.results.claims import Finding
 from dlexp.results.study import Study
@@ -47,7 +47,7 @@ def render_report(
         claims=[entry(finding) for finding in claims],
         controls=[entry(finding) for finding in findings if finding.is_control],
         figures=[(figure, None if figure.problem else embedded(figure)) for figure in figures],
-        table=settings_table(summary, study),
+        table=page_table(summary, study),
         facts=facts(summary, study.seconds),
         shared=shared_settings(summary),
         besides=settings_besides(summary),

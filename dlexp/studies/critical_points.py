@@ -10,11 +10,10 @@ from dlexp.plots import closed_form, log, paths, ramp, scatter, ticks_at
 from dlexp.results.claims import Claim, at_least, at_most, between
 from dlexp.results.statistics import ratio, value
 from dlexp.results.study import figure
+from dlexp.results.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dlexp.results.table import Table
 
 QUESTION = (
     "Are critical points of high loss saddles with many descent directions, and are their signs "
@@ -142,17 +141,15 @@ CLAIMS = [
     ),
     panels=2,
 )
-def index_and_loss(axes: "list[Axes]", table: "Table") -> None:
+def index_and_loss(axes: "list[Axes]", table: Table) -> None:
     """Every critical point's loss against its index, run by run."""
     axes[1].sharex(axes[0])
     axes[1].sharey(axes[0])
     titles = {"weight_decay": "weight decay 0.001", "no_weight_decay": "no weight decay, all degenerate"}
     for panel, (arm, title) in zip(axes, titles.items(), strict=True):
         runs = table.select(arm=arm).paths("critical_points/loss", "critical_points/index")
-        for index, loss in runs:
-            scatter(panel, index, loss)
-        for line, colour in zip(panel.lines, ramp(len(runs)), strict=True):
-            line.set(color=colour, markersize=4)
+        for (index, loss), colour in zip(runs, ramp(len(runs)), strict=True):
+            scatter(panel, index, loss, color=colour, markersize=4)
         ticks_at(panel, range(7))
         panel.set(title=title, xlabel="index (negative eigenvalues)", ylabel="training loss")
 
@@ -164,7 +161,7 @@ def index_and_loss(axes: "list[Axes]", table: "Table") -> None:
         "signs of the eigenvalues would give."
     ),
 )
-def random_matrices(axes: "Axes", table: "Table") -> None:
+def random_matrices(axes: "Axes", table: Table) -> None:
     """The share of positive definite matrices against their dimension."""
     runs = table.select(arm="weight_decay")
     log(axes, "y")

@@ -16,6 +16,7 @@ from dlexp.data.datamodule import SyntheticDataModule
 from dlexp.data.generators.fixed import does_draw_both_sets
 from dlexp.models.budget import widths_for_budget
 from dlexp.seeding import GlobalRandomState
+from dlexp.train.choose import why_by_itself
 from dlexp.train.hooks import is_measure, reason_for_own_trainer
 from dlexp.train.lightning import quiet_libraries
 from dlexp.train.member import Member
@@ -31,7 +32,6 @@ from dlexp.train.plan import (
     evenly_spaced_steps,
     log_spaced_steps,
 )
-from dlexp.train.stacks.engine import Stacks
 
 FOR_LIGHTNING = ("accelerator", "precision", "deterministic", "benchmark", "detect_anomaly", "profiler")
 """Arguments of the Trainer that are Lightning's alone; the others dlexp carries out itself."""
@@ -140,12 +140,13 @@ def make_trainer(
     )
 
 
-def make_loader(members: Sequence[Member], *, in_single_steps: bool) -> Iterable[Block]:
+def make_loader(members: Sequence[Member], *, in_single_steps: bool, start: int = 0) -> Iterable[Block]:
     """Return the blocks of steps between the points at which any of the members is looked at."""
     plan = members[0].plan
     if in_single_steps and plan.total_steps:
         return SingleSteps(plan)
-    return Blocks(plan, {step for member in members for step in measured_steps(member.callbacks, plan)})
+    measured = {step for member in members for step in measured_steps(member.callbacks, plan)}
+    return Blocks(plan, measured, start)
 
 
 def measured_steps(callbacks: Sequence[Callback], plan: Plan) -> set[int]:
@@ -171,8 +172,9 @@ def reason_alone(config: Mapping[str, Any]) -> str | None:
         optimizer=optimizer_settings(config),
         accumulate=trainer.get("accumulate_grad_batches") or 1,
         clip=(1.0, "norm") if trainer.get("gradient_clip_val") else None,
+        plan=make_plan(config, make_order(config)),
     )
-    return Stacks.why_not(member)
+    return why_by_itself(member, engine_of(config))
 
 
 def ensemble_key(config: Mapping[str, Any]) -> str:
@@ -189,7 +191,7 @@ def ensemble_key(config: Mapping[str, Any]) -> str:
 
 
 def engine_of(config: Mapping[str, Any]) -> str:
-    """Return the engine that a job asks for: ``auto``, ``stack`` or ``loop``."""
+    """Return the engine that a job asks for: ``auto``, ``stack``, ``replay`` or ``loop``."""
     if config["trainer"].get("detect_anomaly"):
         return "loop"  # what torch looks at is autograd's graph
     return config["training"].get("engine") or "auto"

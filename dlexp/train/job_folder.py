@@ -22,6 +22,7 @@ from dlexp.records.versions import checkout, library_versions
 
 if TYPE_CHECKING:
     from dlexp.train.member import Member
+    from dlexp.train.snapshot import Keeper
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +95,9 @@ class JobFolder:
         """Whether only results, metrics and what is asked for are kept."""
         return self.task.config.get("records") == "lean"
 
-    def make_member(self, shared: dict[str, Any], loggers_from_start: bool) -> "Member | None":
+    def make_member(
+        self, shared: dict[str, Any], loggers_from_start: bool, keeper: "Keeper | None" = None
+    ) -> "Member | None":
         """Return the member, its data drawn or shared with others; None if it cannot be made."""
         from dlexp.train.build import data_key, make_member
 
@@ -104,6 +107,8 @@ class JobFolder:
                 member = make_member(self.task.config, shared.get(key))
                 shared[key] = member.data
                 member.log_context = self.log.active
+                if keeper is not None:
+                    keeper.prepare(member, self.run.identity)
                 if loggers_from_start:
                     self.attach_loggers(member)
             except Exception as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dlexp.cli.gallery import settings_digests
-from dlexp.report.gallery import BEGIN, END, gallery_text, region_text, replace_gallery
+from dlexp.report.gallery import BEGIN, END, gallery_text, replace_gallery
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 GALLERY = REPOSITORY / "outputs" / "gallery"
@@ -31,19 +31,6 @@ def test_the_readme_shows_what_the_gallery_holds(entries):
 
 def test_no_study_is_shown_from_a_quick_look(entries):
     assert all("debug" not in entry["command"] for entry in entries.values())
-
-
-@pytest.mark.parametrize(
-    ("region", "text"),
-    [
-        ((1, 2.5), "1 to 2.5"),
-        ((float("-inf"), 2), "at most 2"),
-        ((1, float("inf")), "at least 1"),
-        ((float("-inf"), float("inf")), "any value"),
-    ],
-)
-def test_regions_in_words(region, text):
-    assert region_text(region) == text
 
 
 def test_only_what_is_between_the_markers_is_replaced():

@@ -31,7 +31,7 @@ def run_of(arm: str, width: int, seed: int) -> Run:
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_figures_without_a_run_say_so(name: str) -> None:
+def test_figures_without_a_run_say_so(name):
     for figure in figures_of(name):
         page = draw(figure, Table(()))
         for axes in page.axes:
@@ -40,14 +40,14 @@ def test_figures_without_a_run_say_so(name: str) -> None:
             assert "no values yet" in [text.get_text() for text in axes.texts] or len(axes.lines) > len(drawn)
 
 
-def test_names_are_the_files_and_differ() -> None:
+def test_names_are_the_files_and_differ():
     for name in STUDIES:
         names = [figure.name for figure in figures_of(name)]
         assert len(set(names)) == len(names) > 0
         assert all(figure.title and figure.caption.endswith(".") for figure in figures_of(name))
 
 
-def test_a_figure_shows_the_means_of_the_table() -> None:
+def test_a_figure_shows_the_means_of_the_table():
     arms = ("width", "more_samples", "stopped_early", "no_noise")
     table = Table(tuple(run_of(arm, w, s) for arm in arms for w in (1, 2, 5, 50) for s in range(3)))
     (figure,) = [found for found in figures_of("double_descent") if found.name == "double_descent"]
