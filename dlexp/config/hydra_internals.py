@@ -29,7 +29,7 @@ from omegaconf.errors import (
 )
 from yaml import MarkedYAMLError, YAMLError
 
-from dlexp.config.check import known_keys
+from dlexp.config.check import FIELDS
 from dlexp.config.errors import ConfigError, did_you_mean, in_words, listed, not_allowed, refuse, unknown_key
 
 ALWAYS_OF_COMPOSING = (HydraException, OmegaConfBaseException, YAMLError)
@@ -82,7 +82,7 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
         key = found[1] or found[2]
         return f"+{key} is not allowed: {key} is there already, so that it is set without the +."
     if found := NOT_DELETED.search(text):
-        hint = did_you_mean(found[1], known_keys()) or "."
+        hint = did_you_mean(found[1], FIELDS) or "."
         return f"~{found[1]} is not allowed: there is no {found[1]} to leave out{hint}"
     if found := A_SWEEP.search(text):
         return f"{found[1]} is not allowed without -m: a job takes one value; as a list write key=[a,b]."
@@ -153,15 +153,13 @@ def _unknown(key: str, cause: BaseException | None) -> str:
     absent = str(getattr(cause, "full_key", None) or key)
     parent = absent.rpartition(".")[0]
     beside = getattr(cause, "parent_node", None) or ()
-    return unknown_key(key, [*known_keys(), *(f"{parent}.{name}" for name in beside if parent)])
+    return unknown_key(key, [*FIELDS, *(f"{parent}.{name}" for name in beside if parent)])
 
 
 def _omegaconf(error: OmegaConfBaseException) -> str:
     key, text = getattr(error, "full_key", None) or "a value", str(error)
     if isinstance(error, InterpolationKeyError) and (found := NO_KEY.search(text)):
-        return (
-            f"{key} refers to {found[1]}, which does not exist{did_you_mean(found[1], known_keys()) or '.'}"
-        )
+        return f"{key} refers to {found[1]}, which does not exist{did_you_mean(found[1], FIELDS) or '.'}"
     if isinstance(error, UnsupportedInterpolationType) and (found := NO_RESOLVER.search(text)):
         return f"{key} refers to a resolver {found[1]}, which does not exist."
     if isinstance(error, MissingMandatoryValue):
