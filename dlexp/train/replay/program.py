@@ -91,8 +91,13 @@ def record(computation: Computation, networks: Sequence[nn.Module], data: Sequen
 
 
 def _recorded(computation: Computation, network: nn.Module, data: Sequence[Tensor]) -> Recording:
-    with Recorder([*tensors_of(network), *data]) as recorder:
-        outputs = computation(network, *data)
+    is_fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # one kernel, in evaluation mode, that no vmap knows
+    try:
+        with Recorder([*tensors_of(network), *data]) as recorder:
+            outputs = computation(network, *data)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(is_fast)
     recording: Recording = recorder.end(outputs)
     return recording
 
