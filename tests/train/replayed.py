@@ -3,13 +3,11 @@
 import copy
 
 import torch
-from torch import nn
 
 from dlexp.data.batches import BatchOrder
 from dlexp.data.datamodule import Tensors
 from dlexp.train.loop import Loop
 from dlexp.train.member import Member
-from dlexp.train.replay.engine import Replay
 
 SGD = {"name": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 0.1}
 ADAMW = {"name": "adamw", "lr": 0.01, "weight_decay": 0.1}

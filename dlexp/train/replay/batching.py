@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from dlexp.train.replay import convolution  # noqa: F401  its rules
 from dlexp.train.replay.record import Call, Recorder, Recording, Unstackable, Value, mapped, written_arguments
 from dlexp.train.replay.rules import RULES, Stacked
 
