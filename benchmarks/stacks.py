@@ -15,8 +15,9 @@ from dlexp.train.build import make_member, make_order
 from dlexp.train.fit import fit
 from dlexp.train.member import Member
 from dlexp.train.memory import keep_freed_memory
+from dlexp.train.stacks.bucket import Bucket
 from dlexp.train.stacks.buckets import LAYER_OVERHEAD, partition
-from dlexp.train.stacks.engine import Bucket
+from dlexp.train.stacks.engine import chain_bucket
 
 STACKED = "dlexp"
 VMAP = "torch.func vmap, per width"
@@ -105,9 +106,7 @@ def buckets(settings: Settings) -> Section:
             name = "; ".join(_widths(part) for part in parts)
             overheads[name].append(overhead)
             if name not in ways:
-                ways[name] = partial(
-                    _bucket_lap, [Bucket(part, {}, as_tensors=False) for part in parts], steps
-                )
+                ways[name] = partial(_bucket_lap, [chain_bucket(part, {}) for part in parts], steps)
         laps = in_turn(ways, settings.rounds)
         current = next(name for name, values in overheads.items() if LAYER_OVERHEAD in values)
         notes = {name: f"{values[0]:g} to {values[-1]:g}" for name, values in overheads.items()}

@@ -3,6 +3,7 @@
 import logging
 import math
 import random
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -17,7 +18,15 @@ from dlexp.records.run import Run, write_arrays
 from dlexp.results.labelled import labelled_array, labelled_curves
 from dlexp.results.table import Table, TableError
 
-SMALL = ("model.width=2,5", "seed=range(3)", "trainer.max_steps=20", "callbacks=ntk", "logger=none")
+PAGE = Path(__file__).parents[1] / "docs" / "python.md"
+SMALL = (
+    "model.width=2,5",
+    "seed=range(3)",
+    "trainer.max_steps=20",
+    "callbacks=ntk",
+    "callbacks.ntk.figures=false",
+    "logger=none",
+)
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +202,18 @@ def test_values_of_several_kinds_are_texts(tmp_path):
 def test_nothing_done_is_said():
     with pytest.raises(TableError, match="No run is done"):
         labelled_curves(Table(()))
+
+
+def test_the_page_of_the_documentation_does_what_it_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.S):
+        exec(compile(block, str(PAGE), "exec"), names)
+    assert names["sweep"].curves["ntk/drift"].sizes == {"model.width": 3, "seed": 3, "step": 22}
+    assert names["gap"].isel(step=-1).notnull().all()
+    assert names["run"].status == "done"
+    assert names["earlier"].runs.equals(names["sweep"].runs)
+    assert {run.seed for run in names["bias"].results.table.rows} == {100, 101, 102}
 
 
 def test_all_public_names_are_there():

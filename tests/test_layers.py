@@ -13,6 +13,7 @@ PACKAGE = Path(dlexp.__file__).parent
 
 FLOORS = {
     "losses": 0,
+    "estimate": 0,
     "frameworks": 0,
     "guest": 0,
     "config": 0,

@@ -4,6 +4,7 @@ Nothing here imports torch before a job runs: ``--help``, ``--cfg job`` and tab 
 """
 
 import contextlib
+import os
 import signal
 import sys
 from typing import Any
@@ -16,6 +17,7 @@ from dlexp.report.terminal import shown_path, tensorboard_command
 
 def main() -> None:
     """Run the command and exit: 0 if every job is done, 1 if not, 130 or 143 if it was interrupted."""
+    sys.path.append(os.getcwd())  # where a user's own networks and measures lie
     stop = _Terminated()
     signal.signal(signal.SIGTERM, stop)
     command = Command()

@@ -9,10 +9,11 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlexp.config.errors import refuse
 from dlexp.config.identity import replicates_key
 from dlexp.config.jobs import Job
 from dlexp.frameworks import import_frameworks
-from dlexp.launch.command import Command, refuse
+from dlexp.launch.command import Command
 from dlexp.launch.executors import InProcessExecutor, end_workers, process_pool
 from dlexp.records import snapshots
 from dlexp.records.files import json_text
@@ -59,7 +60,7 @@ def run_jobs(jobs: Sequence[Job], command: Command, executor: Executor, settings
             to_train.append(job)
         else:
             runs[job.index] = stored
-    refuse(_build_problems(to_train))
+    refuse(build_problems(to_train))
     folder = None if command.folder is None else command.folder / snapshots.FOLDER
     groups = _groups_to_go_on(jobs, {job.index for job in to_train}, folder)
     in_groups = {job.index for group in groups for job in group}
@@ -252,8 +253,11 @@ def _task(job: Job, settings: Settings) -> Task:
     return Task(job.plain, job.overrides, job.folder.absolute(), files, job.identity)
 
 
-def _build_problems(jobs: Sequence[Job]) -> list[str]:
-    """Return what cannot be made of the jobs' configurations; replicates are of one making."""
+def build_problems(jobs: Sequence[Job]) -> list[str]:
+    """Return a sentence for each thing that cannot be made of the jobs' configurations.
+
+    Replicates are of one making.
+    """
     if not jobs:
         return []
     import_frameworks()

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dlexp.config.identity import WITHOUT_EFFECT
 from dlexp.config.obsolete import reason_to_train_anew
 from dlexp.records.run import Run
-from dlexp.report.names import value_text, value_texts
-from dlexp.report.texts import duration_text, ranges_text
+from dlexp.report.texts import duration_text, ranges_text, value_text, value_texts
 from dlexp.results.seeds import is_seed
 from dlexp.results.summary import Summary, sort_key
 

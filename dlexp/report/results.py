@@ -70,7 +70,7 @@ class Results:
         from rich.console import Console
 
         console = console or Console()
-        print_table(self.table.summary, console, self.study.metrics if self.study else ())
+        print_table(self.table.summary, console, self.study)
         print_findings(self.findings, console)
         shown = (".csv", ".png", ".html")
         places = [

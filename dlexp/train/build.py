@@ -1,7 +1,6 @@
 """From a job's configuration to plain Python objects: the last place that sees a configuration."""
 
 import functools
-import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import Any
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import Logger
 
-from dlexp.config.errors import ConfigError
-from dlexp.config.objects import locate, make
+from dlexp.config.errors import ConfigError, not_allowed
+from dlexp.config.objects import locate, make, require_arguments
 from dlexp.data.batches import BatchOrder
 from dlexp.data.datamodule import SyntheticDataModule
 from dlexp.data.generators.fixed import does_draw_both_sets
 from dlexp.models.budget import widths_for_budget
 from dlexp.seeding import GlobalRandomState
+from dlexp.train.choose import why_by_itself
 from dlexp.train.hooks import is_measure, reason_for_own_trainer
 from dlexp.train.lightning import quiet_libraries
 from dlexp.train.member import Member
@@ -32,7 +32,6 @@ from dlexp.train.plan import (
     evenly_spaced_steps,
     log_spaced_steps,
 )
-from dlexp.train.stacks.engine import Stacks
 
 FOR_LIGHTNING = ("accelerator", "precision", "deterministic", "benchmark", "detect_anomaly", "profiler")
 """Arguments of the Trainer that are Lightning's alone; the others dlexp carries out itself."""
@@ -173,8 +172,9 @@ def reason_alone(config: Mapping[str, Any]) -> str | None:
         optimizer=optimizer_settings(config),
         accumulate=trainer.get("accumulate_grad_batches") or 1,
         clip=(1.0, "norm") if trainer.get("gradient_clip_val") else None,
+        plan=make_plan(config, make_order(config)),
     )
-    return Stacks.why_not(member)
+    return why_by_itself(member, engine_of(config))
 
 
 def ensemble_key(config: Mapping[str, Any]) -> str:
@@ -191,7 +191,7 @@ def ensemble_key(config: Mapping[str, Any]) -> str:
 
 
 def engine_of(config: Mapping[str, Any]) -> str:
-    """Return the engine that a job asks for: ``auto``, ``stack`` or ``loop``."""
+    """Return the engine that a job asks for: ``auto``, ``stack``, ``replay`` or ``loop``."""
     if config["trainer"].get("detect_anomaly"):
         return "loop"  # what torch looks at is autograd's graph
     return config["training"].get("engine") or "auto"
@@ -224,10 +224,7 @@ def make_datamodule(config: Mapping[str, Any]) -> SyntheticDataModule:
     target = generator_settings.pop("_target_")
     generator: Callable[..., Any] = locate("data.generator", target)
     sizes = (1, 1) if does_draw_both_sets(generator) else (1,)
-    try:
-        inspect.signature(generator).bind(*sizes, None, **generator_settings)
-    except TypeError as error:
-        raise ConfigError(f"data.generator: {target} does not take these settings: {error}.") from None
+    require_arguments("data.generator", target, *sizes, None, **generator_settings)
     return SyntheticDataModule(generator=functools.partial(generator, **generator_settings), **settings)
 
 
@@ -235,6 +232,10 @@ def make_callbacks(config: Mapping[str, Any]) -> list[Callback]:
     """Return the callbacks in the order of the configuration, those that change the network last."""
     chosen = {name: settings for name, settings in config["callbacks"].items() if settings is not None}
     callbacks = [make(f"callbacks.{name}", settings) for name, settings in chosen.items()]
+    for (name, settings), callback in zip(chosen.items(), callbacks, strict=True):
+        if not isinstance(callback, Callback):
+            key, allowed = f"callbacks.{name}._target_", "a class of pytorch_lightning.Callback's kind"
+            raise ConfigError(not_allowed(key, settings["_target_"], allowed))
     return sorted(callbacks, key=lambda callback: getattr(callback, "changes_network", False))
 
 

@@ -12,6 +12,7 @@ from dlexp.train.lightning import backward_by_lightning, step_by_lightning
 from dlexp.train.loop import Loop
 from dlexp.train.member import Member
 from dlexp.train.optimizers import OptimizerState
+from dlexp.train.replay.engine import Replay
 from dlexp.train.sandbox import sandbox
 
 
@@ -19,7 +20,7 @@ class Engines:
     """What takes the steps of members, each by the fastest engine whose list holds it, else by the loop.
 
     Args:
-        setting: ``auto``, ``loop``, or ``stack`` to refuse members that no stack holds.
+        setting: ``auto``, ``loop``, or ``stack`` or ``replay`` to refuse members that it does not hold.
         lightning: the module through which a single member's loop steps, where Lightning's hooks are called
             around each optimizer step.
     """
@@ -68,6 +69,11 @@ class Engines:
                     found[member] = dict(zip(values, row, strict=True))
         return found
 
+    def differences(self, step: int) -> dict[Member, str]:
+        """Return the members that are no longer trained as they would be alone, and in what it shows."""
+        replays = [engine for engine in self._engines if isinstance(engine, Replay)]
+        return {member: text for replay in replays for member, text in replay.differences(step).items()}
+
     def compact(self, staying: Collection[Member], step: int) -> None:
         """Leave out engines that nobody needs; stack anew what then costs much less a step."""
         engines = []
@@ -87,8 +93,7 @@ class Engines:
         because = "training.engine=loop" if self._setting == "loop" else None
         if self._lightning is not None:
             because = because or "Lightning's hooks are called in each step"
-        only_stacks = self._setting == "stack"
-        engines = choose_engines(members, states, step=step, loop_because=because, only_stacks=only_stacks)
+        engines = choose_engines(members, states, step=step, loop_because=because, engine=self._setting)
         if self._lightning is not None:
             for loop in engines:
                 assert isinstance(loop, Loop)

@@ -18,7 +18,7 @@ from dlexp.train.sandbox import call_callbacks, fail
 from dlexp.train.snapshot import Keeper
 from dlexp.train.stacks.check import StackDifference, require_equal_end
 from dlexp.train.stacks.engine import Stacks
-from dlexp.train.stacks.stack import unstack
+from dlexp.train.stacks.weights import unstack
 
 Report = Callable[[int, int, float], None]
 """Told (step, total steps, training loss) while an ensemble trains."""
@@ -248,8 +248,17 @@ class Ensemble(LightningModule):
             if self.in_single_steps and step:
                 # For Lightning's own callbacks (EarlyStopping, ModelCheckpoint), which read callback_metrics.
                 self.log_dict(metrics, logger=False)
+        if is_log_point and step:
+            self._audit(step)
         if self.report is not None:
             self.report(step, self.plan.total_steps, shown)
+
+    def _audit(self, step: int) -> None:
+        """End members whose engine no longer trains them as they would train alone."""
+        found = self.engines.differences(step)
+        for member in self._running:
+            for different in {member, *member.companions} & found.keys():
+                fail(member, StackDifference(found[different]))
 
     def _end(self, members: Sequence[Member]) -> None:
         """End members: their last record, their callbacks' last look, weights of their own."""

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from dlexp.losses import LOSSES
 from dlexp.train.stacks import gradients, stack
+from dlexp.train.stacks.bucket import Bucket
 from dlexp.train.stacks.check import StackDifference, differences, require_equal_end
-from dlexp.train.stacks.engine import Bucket, Stacks
+from dlexp.train.stacks.engine import Stacks
 from dlexp.train.stacks.optimizers import StackOptimizer
 
 OPTIMIZERS = [

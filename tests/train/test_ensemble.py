@@ -102,7 +102,7 @@ def test_who_is_stacked_is_told_and_why_others_are_not(small):
     assert [member.remarks for member in members] == [
         ["trained as one of 2 networks at once"],
         ["trained as one of 2 networks at once"],
-        ["trained by itself: the network itself is a Fragile"],
+        ["trained by itself: the network itself is a Fragile; no other network is like it"],
         ["trained by itself: optimizer._target_=torch.optim.RMSprop is trained by torch alone"],
         ["trained by itself: its gradients are accumulated or clipped"],
     ]

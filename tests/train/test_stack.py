@@ -9,7 +9,8 @@ from torch import nn
 from dlexp.models.mlp import MLP
 from dlexp.seeding import make_generator
 from dlexp.train.stacks.buckets import choose_buckets, partition
-from dlexp.train.stacks.stack import Stack, unstack
+from dlexp.train.stacks.stack import Stack
+from dlexp.train.stacks.weights import unstack
 
 WIDTHS = (3, 1, 7)
 

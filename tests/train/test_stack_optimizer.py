@@ -17,7 +17,8 @@ from dlexp.train.optimizers import (
     state_by_name,
 )
 from dlexp.train.stacks.optimizers import StackOptimizer
-from dlexp.train.stacks.stack import Stack, unstack
+from dlexp.train.stacks.stack import Stack
+from dlexp.train.stacks.weights import unstack
 
 WIDTHS = (3, 1, 7)
 SETTINGS = {  # of the members, by rule: (lr, momentum, weight decay) or (lr, betas, weight decay)

@@ -1,7 +1,7 @@
 """Whether a stack does what its members would do alone: asked before its first step and at its end."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,10 @@ from dlexp.measures.chain import require_chain
 from dlexp.train.member import Member
 from dlexp.train.network import evaluation_mode
 from dlexp.train.optimizers import OptimizerSettings, learning_rate_factors, optimizer_over, set_state_by_name
-from dlexp.train.stacks.engine import Bucket, Stacks
+from dlexp.train.stacks.bucket import Bucket
+from dlexp.train.stacks.engine import Stacks
+from dlexp.train.stacks.stack import Stack
+from dlexp.train.stacks.weights import StackedWeights
 
 
 class StackDifference(Exception):
@@ -49,7 +52,7 @@ def require_equal_end(member: Member, stacked: Mapping[str, float]) -> None:
     Two ways of rounding outputs f move a loss of value l by about eps |f| times its slope, sqrt(l) for a
     squared error: losses below that (networks that interpolate) are equal as far as anyone can tell.
     """
-    layers = sum(1 for name, _ in member.network.named_parameters() if name.endswith("weight"))
+    layers = sum(1 for parameter in member.network.parameters() if parameter.ndim > 1) or 1
     for split in ("train", "test"):
         x, y = getattr(member.tensors, f"x_{split}"), getattr(member.tensors, f"y_{split}")
         with torch.no_grad(), evaluation_mode(member.network):
@@ -68,21 +71,17 @@ def require_equal_end(member: Member, stacked: Mapping[str, float]) -> None:
 
 
 def _compare(bucket: Bucket, step: int) -> dict[Member, str]:
-    stack, layers = bucket.stack, len(bucket.stack.layers)
+    stack = bucket.stack
+    assert isinstance(stack, Stack)
+    layers = len(stack.layers)
     x, y = bucket.batch(step)
     with torch.no_grad():
         outputs = stack(x)
     bucket.gradients(x, y)
-    gradients, before = stack.gradients.clone(), stack.values.clone()
+    gradients = stack.gradients.clone()
     alone_outputs, alone_gradients, magnified = _alone(bucket, x, y, outputs)
-    after, (alone_after, is_own) = _stepped(bucket, gradients), _stepped_alone(bucket, gradients)
-    found: dict[Member, str] = {}
-
-    def compare(what: str, one: Tensor, other: Tensor, scale: Tensor, layers: int) -> None:
-        for position in _differ(one, other, scale, layers).nonzero().flatten().tolist():
-            distance, size = (float(_norms(t)[position]) for t in (one - other, other))
-            found.setdefault(bucket.members[position], f"{what} by {distance:.3g} of {size:.3g}")
-
+    is_own = _is_own(stack)
+    found = _Found(bucket.members)
     norms = {name: _norms(block.of(alone_gradients)) for name, block in stack.blocks.items()}
     # The gradient of a layer may cancel; what it is the sum of does not.
     whole = torch.stack(list(norms.values())).norm(dim=0)
@@ -90,11 +89,11 @@ def _compare(bucket: Bucket, step: int) -> dict[Member, str]:
     scales[OUTPUTS] = _norms(alone_outputs)
 
     def compare_values() -> None:
-        compare("outputs differ", outputs, alone_outputs, scales[OUTPUTS], layers)
+        found.compare("outputs differ", outputs, alone_outputs, scales[OUTPUTS], layers)
         for name, block in stack.blocks.items():
-            own = block.of(is_own)
-            one, other = block.of(gradients).where(own, 0), block.of(alone_gradients)
-            compare(f"the gradient of {name} differs", one, other, scales[name], layers)
+            other = block.of(alone_gradients)
+            one = block.of(gradients).where(block.of(is_own), 0)
+            found.compare(f"the gradient of {name} differs", one, other, scales[name], layers)
 
     compare_values()
     for member in found:
@@ -105,15 +104,38 @@ def _compare(bucket: Bucket, step: int) -> dict[Member, str]:
     if found:
         found.clear()
         compare_values()
+    return {**compare_steps(bucket, gradients), **found}
+
+
+def compare_steps(bucket: Bucket, gradients: Tensor) -> dict[Member, str]:
+    """Return the members that two steps by these gradients would bring elsewhere than torch's optimizer."""
+    stack, before = bucket.stack, bucket.stack.values.clone()
+    after, alone_after = _stepped(bucket, gradients), _stepped_alone(bucket, gradients)
+    is_own = _is_own(stack)
+    found = _Found(bucket.members)
     for name, block in stack.blocks.items():
         own, one, other = block.of(is_own), block.of(after), block.of(alone_after)
         # What is not finite may spread there.
         padding, zero = one.where(~own & one.isfinite(), 0), torch.zeros_like(one)
-        compare(f"the padding of {name} differs from 0", padding, zero, _norms(zero), 1)
+        found.compare(f"the padding of {name} differs from 0", padding, zero, _norms(zero), 1)
         # What a weight itself rounds to counts too: a step may be smaller.
         scale = _norms(other - block.of(before)) + 1e-3 * _norms(other)
-        compare(f"the steps of {name} differ", one.where(own, 0), other, scale, 1)
+        found.compare(f"the steps of {name} differ", one.where(own, 0), other, scale, 1)
     return found
+
+
+class _Found(dict[Member, str]):
+    """The first difference found in each member."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        super().__init__()
+        self.members = members
+
+    def compare(self, what: str, one: Tensor, other: Tensor, scale: Tensor, layers: int) -> None:
+        """Note the members (M, ...) in which one differs from the other by more than rounding."""
+        for position in _differ(one, other, scale, layers).nonzero().flatten().tolist():
+            distance, size = (float(_norms(t)[position]) for t in (one - other, other))
+            self.setdefault(self.members[position], f"{what} by {distance:.3g} of {size:.3g}")
 
 
 def _alone(bucket: Bucket, x: Tensor, y: Tensor, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -175,8 +197,17 @@ def _stepped(bucket: Bucket, gradients: Tensor) -> Tensor:
     return after
 
 
-def _stepped_alone(bucket: Bucket, gradients: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what they would be by torch's optimizers, padding 0, and which numbers are no padding.
+def _is_own(stack: StackedWeights) -> Tensor:
+    """Say of each number in the stack's memory whether it is a member's own, no padding."""
+    is_own = torch.zeros_like(stack.values, dtype=torch.bool)
+    for block in stack.blocks.values():
+        for position in range(len(stack)):
+            block.of_member(is_own, position).fill_(True)
+    return is_own
+
+
+def _stepped_alone(bucket: Bucket, gradients: Tensor) -> Tensor:
+    """Return what they would be by torch's optimizers, padding 0.
 
     What these optimizers do to a number depends on its settings alone: those of like settings go together.
     """
@@ -205,12 +236,12 @@ def _stepped_alone(bucket: Bucket, gradients: Tensor) -> tuple[Tensor, Tensor]:
             alone.step()
             parameters[""].data.mul_(masks[numbers])
         after[numbers] = parameters[""].detach()
-    return after, labels > 0
+    return after
 
 
 def _norms(parts: Tensor) -> Tensor:
     """Return the norm of each member's part (M,)."""
-    norms: Tensor = torch.linalg.vector_norm(parts.flatten(1).double(), dim=1)
+    norms: Tensor = torch.linalg.vector_norm(parts.reshape(len(parts), -1).double(), dim=1)
     return norms
 
 
@@ -220,6 +251,6 @@ def _differ(one: Tensor, other: Tensor, scale: Tensor, layers: int) -> Tensor:
     What is not finite in one must not be in the other.
     """
     finite = other.isfinite()
-    is_alike = (one.isfinite() == finite).flatten(1).all(dim=1)
+    is_alike = (one.isfinite() == finite).reshape(len(one), -1).all(dim=1)
     is_close = _norms((one - other).where(finite, 0)) <= SLACK * torch.finfo(one.dtype).eps * layers * scale
     return ~(is_alike & (is_close | ~scale.isfinite()))

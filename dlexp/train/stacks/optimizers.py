@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dlexp.train.optimizers import ADAPTIVE, OptimizerSettings, OptimizerState, decay_for_factor
-from dlexp.train.stacks.stack import Block, Stack
+from dlexp.train.stacks.weights import Block, StackedWeights
 
 EPSILON = 1e-8
 """Adam's, torch.optim's default."""
@@ -50,7 +50,7 @@ class StackOptimizer:
 
     def __init__(
         self,
-        stack: Stack,
+        stack: StackedWeights,
         settings: Sequence[OptimizerSettings],
         factors: Sequence[Mapping[str, float]],
         states: Sequence[OptimizerState],
@@ -140,7 +140,7 @@ class StackOptimizer:
             return distinct.pop()
         memory = torch.zeros_like(self.stack.values)
         for block, values in zip(self.stack.blocks.values(), by_block, strict=True):
-            block.of(memory).flatten(1).copy_(memory.new_tensor(values)[:, None])
+            block.of(memory).view(len(self.stack), -1).copy_(memory.new_tensor(values)[:, None])
         return memory
 
     def _make_groups(self, is_whole: bool) -> Iterator[_Group]:

@@ -158,22 +158,3 @@ def test_random_numbers_come_from_the_generator(problem):
     other = top_eigenvalues(*problem, max_products=3, generator=torch.Generator().manual_seed(5))
     assert not torch.equal(first.eigenvalues, other.eigenvalues)
     assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_float32(problem, brute_hessian):
-    model, loss_fn, x, y = problem
-    exact = torch.linalg.eigvalsh(brute_hessian(*problem))
-    pairs = top_eigenvalues(model.float(), loss_fn, x.float(), y.float(), end="both")
-    assert pairs.converged
-    torch.testing.assert_close(pairs.eigenvalues.double(), exact[[-1, 0]], rtol=1e-4, atol=1e-5)
-
-
-def test_refusals(problem):
-    with pytest.raises(ValueError, match="k=0 eigenvalues of 113 parameters; allowed: 1 to 113"):
-        top_eigenvalues(*problem, 0)
-    with pytest.raises(ValueError, match=r"k=57 .* allowed: 1 to 56 for end='both'"):
-        top_eigenvalues(*problem, 57, end="both")
-    with pytest.raises(ValueError, match="end='top' is unknown"):
-        top_eigenvalues(*problem, end="top")
-    with pytest.raises(ValueError, match=r"start has shape \(2,\)"):
-        top_eigenvalues(*problem, start=torch.zeros(2, dtype=DOUBLE))

@@ -1,15 +1,11 @@
 """Products with Jacobians in reverse, for many vectors at once: what second derivatives are made of."""
 
-import logging
-import warnings
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from dlexp.measures.points import agree
-
-log = logging.getLogger(__name__)
+from dlexp.measures.batching import Batching
 
 
 class BackwardProducts:
@@ -29,40 +25,20 @@ class BackwardProducts:
 
     def __init__(self, outputs: Tensor, inputs: Sequence[Tensor], *, is_trusted: bool) -> None:
         self._outputs, self._inputs = outputs, list(inputs)
-        self._is_batched: bool | None = True if is_trusted else None
+        self._batching = Batching("batched reverse passes", is_trusted=is_trusted)
 
     def __call__(self, cotangents: Tensor) -> Tensor:
         """Return the products (B, P)."""
-        size = sum(part.numel() for part in self._inputs)
         if not self._outputs.requires_grad or len(cotangents) == 0:
-            return cotangents.new_zeros(len(cotangents), size)
-        if len(cotangents) > 1 and self._is_batched is not False:
-            found = self._together(cotangents)
-            if found is not None:
-                return found
-        return torch.stack([self._single(cotangent) for cotangent in cotangents])
+            return cotangents.new_zeros(len(cotangents), sum(part.numel() for part in self._inputs))
+        return self._batching(self._together, self._single, cotangents)[0]
 
-    def _together(self, cotangents: Tensor) -> Tensor | None:
-        """Return the products from batched passes; None, for good, where they cannot be trusted."""
-        try:
-            with warnings.catch_warnings():
-                # Operations that torch knows only as a loop are slow, but right.
-                warnings.filterwarnings("ignore", message="There is a performance drop")
-                found = self._gradients(cotangents, is_batched=True)
-        except Exception as error:  # whatever it is, the definition decides whether it is the module's
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        else:
-            if self._is_batched or agree(found[-1], self._single(cotangents[-1])):
-                self._is_batched = True
-                return found
-            reason = "batched results differ from single ones"
-        self._is_batched = False
-        log.info("vectors are multiplied one by one: %s", reason)
-        return None
+    def _together(self, cotangents: Tensor) -> tuple[Tensor, ...]:
+        return (self._gradients(cotangents, is_batched=True),)
 
-    def _single(self, cotangent: Tensor) -> Tensor:
+    def _single(self, cotangent: Tensor) -> tuple[Tensor, ...]:
         try:
-            return self._gradients(cotangent, is_batched=False)[0]
+            return (self._gradients(cotangent, is_batched=False)[0],)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
