@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from torch import Tensor
+
 from dlexp.callbacks.base import MeasureCallback
 from dlexp.config.callbacks import FunctionSettings
 from dlexp.config.objects import locate
@@ -28,7 +30,7 @@ class Function(MeasureCallback):
         """Call the function."""
         found = self.function(member)
         named = found if isinstance(found, Mapping) else {f"function/{self.function.__name__}": found}
-        return {name: float(value) for name, value in named.items()}
+        return {name: float(v.detach() if isinstance(v, Tensor) else v) for name, v in named.items()}
 
     def try_on(self, trial: Member) -> None:
         """Call the function on a few rows: what it cannot do it says before training."""
