@@ -23,7 +23,7 @@ SLOW_LAUNCHERS = [
 
 
 def logs(folder):
-    return {path.parent.name[:6]: path.read_text() for path in folder.glob("outputs/s/*/train.log")}
+    return {path.parent.name: path.read_text() for path in folder.glob("outputs/s/*/train.log")}
 
 
 @pytest.mark.slow
