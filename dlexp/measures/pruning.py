@@ -80,7 +80,11 @@ def random_masks(masks: Mapping[str, Tensor], *, generator: torch.Generator) -> 
     >>> int(random_masks(masks, generator=torch.Generator().manual_seed(0))["w"].sum())
     1
     """
-    return {name: _shuffled(mask, generator) for name, mask in masks.items()}
+    random = {}
+    for name, mask in masks.items():
+        order = torch.randperm(mask.numel(), generator=generator, device=generator.device).to(mask.device)
+        random[name] = mask.flatten()[order].reshape(mask.shape)
+    return random
 
 
 def dense_masks(model: nn.Module) -> Masks:
@@ -174,10 +178,11 @@ def random_signs(
     tensor([3., 4.])
     """
     _checked(masks, initial, complete=False)
-    return {
-        name: value.abs() * _signs(value, generator) if name in masks else value
-        for name, value in initial.items()
-    }
+    values = dict(initial)
+    for name in [name for name in initial if name in masks]:
+        bits = torch.randint(0, 2, values[name].shape, generator=generator, device=generator.device)
+        values[name] = values[name].abs() * (2 * bits - 1).to(values[name])
+    return values
 
 
 def _largest(weight: Tensor, remaining: Tensor, rate: float) -> Tensor:
@@ -222,13 +227,3 @@ def _checked(
     if complete and missing:
         raise ValueError(f"masks lacks {', '.join(missing)}")
     return masks
-
-
-def _shuffled(values: Tensor, generator: torch.Generator) -> Tensor:
-    order = torch.randperm(values.numel(), generator=generator, device=generator.device).to(values.device)
-    return values.flatten()[order].reshape(values.shape)
-
-
-def _signs(values: Tensor, generator: torch.Generator) -> Tensor:
-    bits = torch.randint(0, 2, values.shape, generator=generator, device=generator.device)
-    return (2 * bits - 1).to(values)

@@ -39,23 +39,6 @@ def test_pieces_rebuild_the_network_and_are_distinct(widths, seed):
     assert pieces.count == len(pieces.slopes) == len(pieces.breakpoints) + 1
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_count_is_that_of_the_slopes_seen_by_autograd(seed):
-    model = network([6, 6], seed=seed, output_dim=1)
-    x = torch.linspace(-3, 3, 600_001, dtype=torch.float64)[:, None].requires_grad_()
-    (slopes,) = torch.autograd.grad(model(x).sum(), x)
-    seen = 1 + int((slopes.diff(dim=0).abs() > 1e-9).sum())
-    assert linear_pieces(model, lower=-3, upper=3).count == seen > 4
-
-
-def test_scaled_layers_count_as_they_compute():
-    model = network([8, 8], parametrization="ntk", initialization=None, random_bias=True)
-    x = torch.linspace(-9, 9, 501, dtype=torch.float64)
-    torch.testing.assert_close(
-        evaluate(linear_pieces(model), x), model(x[:, None]).detach(), rtol=1e-11, atol=1e-11
-    )
-
-
 def test_kinks_that_cancel_are_not_counted():
     # relu(x) - relu(-x) = x.
     model = nn.Sequential(nn.Linear(1, 2), nn.ReLU(), nn.Linear(2, 1)).double()
@@ -125,3 +108,11 @@ def test_interval_is_open_and_may_be_half_infinite():
     assert linear_pieces(hats).count == linear_pieces(hats, lower=-2, upper=2).count
     assert linear_pieces(hats, lower=-1, upper=1).count == 2
     assert linear_pieces(hats, lower=-1, upper=0).count == 1
+
+
+def test_scaled_layers_count_as_they_compute():
+    model = network([8, 8], parametrization="ntk", initialization=None, random_bias=True)
+    x = torch.linspace(-9, 9, 501, dtype=torch.float64)
+    torch.testing.assert_close(
+        evaluate(linear_pieces(model), x), model(x[:, None]).detach(), rtol=1e-11, atol=1e-11
+    )

@@ -244,16 +244,11 @@ ROWS = [
         (KERNEL, KERNEL[:, :, None, None], OUT, OUT, OUT, 0.1, 1, r"kernel_xt has shape \(2, 2, 1, 1\)"),
     ),
     *of(
-        ntk.lambda_max,
+        ntk.kernel_eigenvalues,
         (torch.zeros(2, 3), r"kernel has shape \(2, 3\); it must be square"),
         (torch.zeros(2, 2, 3), r"kernel has shape \(2, 2, 3\)"),
         (torch.tensor([[1.0, 1.0], [0.0, 1.0]]), "not symmetric"),
         (NAN.expand(2, 2), "not finite"),
-    ),
-    *of(
-        ntk.kernel_drift,
-        (KERNEL, 0 * KERNEL, "initial_kernel is zero"),
-        (KERNEL, torch.eye(3), r"kernel has shape \(2, 2\), but initial_kernel \(3, 3\)"),
     ),
     *of(
         ntk.target_alignment,

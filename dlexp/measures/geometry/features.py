@@ -28,13 +28,15 @@ def leaf_modules(model: nn.Module) -> list[str]:
 
 
 def nonlinear_modules(model: nn.Module) -> list[str]:
-    """Return the names of the leaf modules without parameters: activations, pooling and the like.
+    """Return the names of the leaf modules without parameters and buffers: activations, pooling and the like.
+
+    A frozen linear layer keeps its weights in a buffer and is none of them.
 
     >>> nonlinear_modules(nn.Sequential(nn.Linear(3, 2), nn.ReLU()))
     ['1']
     """
-    modules = dict(model.named_modules())
-    return [name for name in leaf_modules(model) if next(modules[name].parameters(), None) is None]
+    modules = {name: model.get_submodule(name) for name in leaf_modules(model)}
+    return [name for name, leaf in modules.items() if not [*leaf.parameters(), *leaf.buffers()]]
 
 
 def layer_features(

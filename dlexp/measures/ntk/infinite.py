@@ -10,13 +10,13 @@ from torch import Tensor
 from dlexp.measures.arguments import require_at_least, require_one_of
 from dlexp.measures.memory import require_memory
 from dlexp.measures.ntk.duals import Dual, Pairs, erf_dual, linear_dual, relu_dual
-from dlexp.measures.ntk.quadrature import SMOOTH_ACTIVATIONS, quadrature_dual
+from dlexp.measures.ntk.quadrature import SMOOTH_ACTIVATIONS, smooth_dual
 
 _DUALS: dict[str, Callable[[Pairs], Dual]] = {
     "relu": relu_dual,
     "erf": erf_dual,
     "linear": linear_dual,
-    **{name: partial(quadrature_dual, name) for name in SMOOTH_ACTIVATIONS},
+    **{name: partial(smooth_dual, *both, name=name) for name, both in SMOOTH_ACTIVATIONS.items()},
 }
 
 

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from scipy.special import erf
 from torch import Tensor
 
-from dlexp.measures.ntk import empirical_ntk, infinite_ntk
+from dlexp.measures.ntk import infinite_ntk
 from dlexp.measures.ntk.duals import Pairs, erf_dual
-from dlexp.measures.ntk.quadrature import SMOOTH_ACTIVATIONS, quadrature_dual, smooth_dual
-from dlexp.models.mlp import MLP
+from dlexp.measures.ntk.quadrature import SMOOTH_ACTIVATIONS, smooth_dual
 
 REFERENCE = json.loads((Path(__file__).parents[2] / "reference" / "ntk_infinite.json").read_text())
 NUMPY = {
@@ -76,7 +75,7 @@ def test_quadrature_reaches_its_stated_accuracy(name: str, rho: float) -> None:
     # Equal large variances at correlation 1 need the most terms.
     largest = 40.0 if name == "tanh" and rho == 1 else 6.0
     q1, q2 = [0.01, largest], [1.0, largest]
-    dual = quadrature_dual(name, pairs(q1, q2, rho))
+    dual = smooth_dual(*SMOOTH_ACTIVATIONS[name], pairs(q1, q2, rho), name=name)
     for i, one in enumerate(q1):
         for j, two in enumerate(q2):
             for function, found in zip(NUMPY[name], (dual.covariance, dual.derivative), strict=True):
@@ -88,7 +87,7 @@ def test_quadrature_reaches_its_stated_accuracy(name: str, rho: float) -> None:
 @pytest.mark.parametrize("rho", [-1.0, -0.3, 0.999, 1.0])
 def test_quadrature_of_erf_meets_its_closed_form(rho: float) -> None:
     arguments = pairs([0.1, 1.0, 5.0], [0.7, 20.0], rho)
-    found = smooth_dual(torch.erf, lambda z: 2 / math.pi**0.5 * (-(z**2)).exp(), arguments, "erf")
+    found = smooth_dual(torch.erf, lambda z: 2 / math.pi**0.5 * (-(z**2)).exp(), arguments, name="erf")
     for one, two in zip(found, erf_dual(arguments), strict=True):
         torch.testing.assert_close(one, two, rtol=2e-12, atol=2e-12)
 
@@ -112,40 +111,6 @@ def test_own_and_cross_kernels_agree_also_at_equal_and_opposite_points(activatio
         ):
             torch.testing.assert_close(kernel[6:9, :6], 2 * kernel[:3, :6], rtol=1e-14, atol=1e-14)
             torch.testing.assert_close(kernel[6:9, :3].diag(), 2 * kernel[:3, :3].diag(), rtol=1e-14, atol=0)
-
-
-@pytest.mark.parametrize(("activation", "random_bias"), [("relu", True), ("tanh", False)])
-def test_wide_networks_approach_it(activation: str, random_bias: bool) -> None:
-    x = points(5, seed=3)
-    weight_std = 1.4
-    limit = infinite_ntk(
-        x, depth=2, activation=activation, weight_std=weight_std, bias_std=0.5, readout_weight_std=0.8,
-        readout_bias_std=0.5, random_bias=random_bias,
-    )  # fmt: skip
-
-    def error(width: int, seeds: int) -> tuple[float, Tensor, Tensor]:
-        source = torch.Generator().manual_seed(width)
-        kernels, outputs = [], []
-        for _ in range(seeds):
-            model = MLP(
-                input_dim=3, width=width, depth=2, activation=activation, parametrization="ntk",
-                weight_std=weight_std, readout_weight_std=0.8, bias_std=0.5, random_bias=random_bias,
-                generator=source,
-            ).double()  # fmt: skip
-            kernels.append(empirical_ntk(model, x))
-            outputs.append(model(x).detach()[:, 0])
-        stacked, values = torch.stack(kernels), torch.stack(outputs)
-        distance = (stacked - limit.ntk).flatten(1).norm(dim=1) / limit.ntk.norm()
-        return float((distance**2).mean().sqrt()), stacked.mean(0), values.T @ values / seeds
-
-    widths = [16, 64, 256]
-    errors = [error(width, 100) for width in widths]
-    slope = np.polyfit(np.log(widths), np.log([e[0] for e in errors]), 1)[0]
-    assert -0.65 < slope < -0.35
-    _, mean, covariance = errors[-1]
-    assert float((mean - limit.ntk).norm() / limit.ntk.norm()) < 0.05
-    # The outputs' covariance is the NNGP kernel, to the sampling error of its 100 draws.
-    assert float((covariance - limit.nngp).norm() / limit.nngp.norm()) < 0.3
 
 
 def test_no_hidden_layer_is_the_linear_kernel() -> None:
