@@ -127,10 +127,9 @@ def _layerwise(function: FunctionalModel, outputs: int) -> ByLayers:
     """Return the way by layers, compared with that by Jacobians unless the model is a chain."""
     way = ByLayers(function, outputs)
     if not function.is_chain:
-        by_layers, by_jacobian = (
-            _kernel(other, function.x[:_COMPARED_ROWS], None, outputs, None)
-            for other in (way, ByJacobian(function, outputs))
-        )
+        rows = function.x[:_COMPARED_ROWS]
+        by_layers = _kernel(way, rows, None, outputs, None)
+        by_jacobian = _kernel(ByJacobian(function, outputs), rows, None, outputs, 1)  # one by one
         if not agree(by_layers, by_jacobian):
             raise NotLayerwiseError(
                 "the outputs of a row depend on other rows, or on parameters otherwise than by linear layers"
