@@ -19,7 +19,7 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from dlexp.config.check import copied, known_keys
+from dlexp.config.check import FIELDS, copied
 from dlexp.config.errors import ConfigError, not_allowed, unknown_key
 from dlexp.config.fill import fill
 from dlexp.config.hydra_internals import COMPOSITION_ERRORS, explain
@@ -84,7 +84,7 @@ class Composer:
                     composed = self._files(tuple(overrides))  # one item of a list: as Hydra sets it
                     job = copied(composed["job"])
                     break
-                problems.append(unknown_key(override.key_or_group, [*known_keys(), *_keys(job)]))
+                problems.append(unknown_key(override.key_or_group, [*FIELDS, *_keys(job)]))
         if problems:
             raise ConfigError(problems)
         plain = fill(job)
@@ -148,7 +148,7 @@ def require_folders(
     anywhere: Mapping[str, str], within: Mapping[str, str], output_subdir: str | None
 ) -> None:
     """Refuse folders that are not: those ``within`` another one stay there."""
-    allowed = "the name of a folder, without / and .."
+    allowed = "the name of one folder, such as width_5"
     inside = {**within, **({} if output_subdir is None else {"hydra.output_subdir": output_subdir})}
     problems = [not_allowed(key, name, "the path of a folder") for key, name in anywhere.items() if not name]
     problems += [

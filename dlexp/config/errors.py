@@ -24,9 +24,13 @@ class ConfigError(ValueError):
 
 
 def refuse(problems: Sequence[str]) -> None:
-    """End the program with the problems of a configuration, one a line, if there are any."""
+    """End the program with the problems of a configuration, one a line, if there are any.
+
+    The cause of the ``SystemExit`` is a ``ConfigError`` with the same sentences.
+    """
     if problems:
-        raise SystemExit("\n".join(["The configuration cannot be run:", *(f"  {p}" for p in problems)]))
+        text = "\n".join(["The configuration cannot be run:", *(f"  {p}" for p in problems)])
+        raise SystemExit(text) from ConfigError(problems)
 
 
 def in_words(value: Any) -> str:

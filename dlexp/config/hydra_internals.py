@@ -29,7 +29,7 @@ from omegaconf.errors import (
 )
 from yaml import MarkedYAMLError, YAMLError
 
-from dlexp.config.check import known_keys
+from dlexp.config.check import FIELDS
 from dlexp.config.errors import ConfigError, did_you_mean, in_words, listed, not_allowed, refuse, unknown_key
 
 ALWAYS_OF_COMPOSING = (HydraException, OmegaConfBaseException, YAMLError)
@@ -70,17 +70,19 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
         return _yaml(error)
     if isinstance(error, OmegaConfBaseException):
         return _omegaconf(error)
-    if isinstance(error, MissingConfigException) and error.options is not None:
+    if isinstance(error, MissingConfigException) and "/" in (error.missing_cfg_file or ""):
         group, _, option = str(error.missing_cfg_file).rpartition("/")
-        names = [name for name in error.options if not name.startswith("_")]
-        return not_allowed(group, option, f"one of {listed(names)}" if names else "left out", names)
+        names = [name for name in error.options or _options_of(group) if not name.startswith("_")]
+        return not_allowed(
+            group, option, f"one of {listed(names)}" if names else "the name of a YAML file there", names
+        )
     if found := NOT_OVERRIDDEN.search(text):
         return _unknown(found[1], error.__cause__)
     if found := NOT_APPENDED.search(text):
         key = found[1] or found[2]
         return f"+{key} is not allowed: {key} is there already, so that it is set without the +."
     if found := NOT_DELETED.search(text):
-        hint = did_you_mean(found[1], known_keys()) or "."
+        hint = did_you_mean(found[1], FIELDS) or "."
         return f"~{found[1]} is not allowed: there is no {found[1]} to leave out{hint}"
     if found := A_SWEEP.search(text):
         return f"{found[1]} is not allowed without -m: a job takes one value; as a list write key=[a,b]."
@@ -90,7 +92,7 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
         return f"{found[2]} cannot be made: {_one_line(found[1])}"
     if isinstance(error.__cause__, OmegaConfBaseException):
         return _omegaconf(error.__cause__)
-    chosen = " ".join(line for line in overrides if "." not in line.partition("=")[0])
+    chosen = " ".join(line for line in overrides if "." not in line.partition("=")[0]) or "The configuration"
     if NO_OPTION.search(text):
         return f"{chosen} is not allowed: of a group, it must be the name of an option."
     return (
@@ -98,6 +100,13 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
         if isinstance(error, HydraException)
         else f"{chosen} is not allowed: {_one_line(text)}"
     )
+
+
+def _options_of(group: str) -> list[str]:
+    """Return dlexp's options of a group: of one that is chosen in a list Hydra does not name them."""
+    from dlexp.config.resolve import conf_directory
+
+    return sorted(path.stem for path in (conf_directory() / group).glob("*.yaml"))
 
 
 @contextlib.contextmanager
@@ -144,15 +153,13 @@ def _unknown(key: str, cause: BaseException | None) -> str:
     absent = str(getattr(cause, "full_key", None) or key)
     parent = absent.rpartition(".")[0]
     beside = getattr(cause, "parent_node", None) or ()
-    return unknown_key(key, [*known_keys(), *(f"{parent}.{name}" for name in beside if parent)])
+    return unknown_key(key, [*FIELDS, *(f"{parent}.{name}" for name in beside if parent)])
 
 
 def _omegaconf(error: OmegaConfBaseException) -> str:
     key, text = getattr(error, "full_key", None) or "a value", str(error)
     if isinstance(error, InterpolationKeyError) and (found := NO_KEY.search(text)):
-        return (
-            f"{key} refers to {found[1]}, which does not exist{did_you_mean(found[1], known_keys()) or '.'}"
-        )
+        return f"{key} refers to {found[1]}, which does not exist{did_you_mean(found[1], FIELDS) or '.'}"
     if isinstance(error, UnsupportedInterpolationType) and (found := NO_RESOLVER.search(text)):
         return f"{key} refers to a resolver {found[1]}, which does not exist."
     if isinstance(error, MissingMandatoryValue):

@@ -46,6 +46,19 @@ def log(axes: "Axes", which: Literal["x", "y", "both"] = "both") -> "Axes":
     return axes
 
 
+def log_if_wide(axes: "Axes", values: Iterable[Any], ratio: float = 10.0) -> "Axes":
+    """Make the y axis logarithmic where finite values are all positive and span more than a ratio.
+
+    >>> from matplotlib.figure import Figure
+    >>> log_if_wide(Figure().subplots(), [1.0, 20.0, float("nan")]).get_yscale()
+    'log'
+    """
+    found = placeable(list(values))
+    found = found[np.isfinite(found)]
+    is_wide = bool(len(found)) and found.min() > 0 and found.max() > ratio * found.min()
+    return log(axes, "y") if is_wide else axes
+
+
 def step_axis(axes: "Axes", steps: Sequence[float]) -> "Axes":
     """Name the x axis, and make it logarithmic, with a 0, where most steps are early ones.
 

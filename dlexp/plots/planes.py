@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-LOG_FROM_RATIO = 10.0
+_LOG_FROM_RATIO = 10.0
 _N_LEVELS = 24
 _MANY_DECADES = 3
 _IN_TEXT = 8  # rows of a matrix up to which its numbers can be read
@@ -41,7 +41,7 @@ class Levels:
         finite = np.concatenate([np.empty(0), *(placeable(array).ravel() for array in planes)])
         finite = finite[np.isfinite(finite)]
         low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-        self.is_log = low >= 0 and high > LOG_FROM_RATIO * low and bool(len(finite))
+        self.is_log = low >= 0 and high > _LOG_FROM_RATIO * low and bool(len(finite))
         if self.is_log:
             lowest = float(finite[finite > 0].min())
             lowest = max(lowest if lowest < high else high / 10, high * 10.0**-DECADES_SHOWN)

@@ -17,7 +17,6 @@ from dlexp.report.terminal import (
     shown_path,
     tensorboard_command,
 )
-from dlexp.results.study import Study
 from dlexp.results.table import Table
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from dlexp.report.images import Drawn
     from dlexp.results.claims import Finding
+    from dlexp.results.study import Study
 
 _LOCK_TIMEOUT_S = 300
 
@@ -36,7 +36,7 @@ class Results:
 
     folder: Path
     table: Table
-    study: Study | None = None
+    study: "Study | None" = None
     findings: "Sequence[Finding]" = ()
     drawn: "Sequence[Drawn]" = ()  # none if only read
     files: list[Path] = field(default_factory=list)  # none if only read
@@ -67,7 +67,7 @@ class Results:
         from rich.console import Console
 
         console = console or Console()
-        print_table(self.table.summary, console, self.study or Study(self.folder.name))
+        print_table(self.table.summary, console, self.study)
         print_findings(self.findings, console)
         shown = (".csv", ".png", ".html")
         places = [

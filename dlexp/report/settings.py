@@ -3,13 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlexp.report.names import metric_name, setting_names
 from dlexp.report.texts import estimate_text, value_texts
-from dlexp.results.statistic import Term
-from dlexp.results.study import Study
 from dlexp.results.summary import Setting, Summary, is_number
+
+if TYPE_CHECKING:
+    from dlexp.results.study import Study
 
 _USUAL = ("test/loss", "test/error", "train/loss", "train/error")
 _MOST_METRICS = 6  # more are shown on demand
@@ -47,7 +48,7 @@ class SettingsTable:
     extra: int = 0
 
 
-def page_table(summary: Summary, study: Study) -> SettingsTable:
+def page_table(summary: Summary, study: "Study") -> SettingsTable:
     """Return the table of a report: of more than six metrics those that are not the main ones on demand."""
     main = main_metrics(summary.metrics, study)
     metrics = [*main, *(metric for metric in summary.metrics if metric not in main)]
@@ -75,11 +76,11 @@ def settings_table(
     return SettingsTable(columns, tuple(zip(*cells, strict=True)), extra)
 
 
-def main_metrics(metrics: tuple[str, ...], study: Study) -> list[str]:
+def main_metrics(metrics: tuple[str, ...], study: "Study | None") -> list[str]:
     """Return the metrics to show first: the study's own, those of its claims, or the losses."""
-    terms = [term for claim in study.claims for term in claim.statistic.terms]
-    claimed = [term.metric for term in terms if isinstance(term, Term)]
-    for named in (study.metrics, claimed, _USUAL):
+    terms = [term for claim in study.claims for term in claim.statistic.terms] if study else []
+    claimed = [term.metric for term in terms if not isinstance(term, float)]
+    for named in (study.metrics if study else (), claimed, _USUAL):
         found = dict.fromkeys(metric for metric in named if metric in metrics)
         if found:
             return list(found)

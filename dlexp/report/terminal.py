@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 from dlexp.records.run import DONE, Run
 from dlexp.report.settings import SettingsTable, main_metrics, settings_table
-from dlexp.report.verdicts import LOOKS, found_text
-from dlexp.results.study import Study
 from dlexp.results.summary import Summary, by_arm
 
 if TYPE_CHECKING:
@@ -18,12 +16,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from dlexp.results.claims import Finding
+    from dlexp.results.study import Study
 
 _MOST_ROWS = 60
 _FEWEST_ROWS = 12  # of an arm, however many there are
 
 
-def print_table(summary: Summary, console: "Console", study: Study) -> None:
+def print_table(summary: Summary, console: "Console", study: "Study | None") -> None:
     """Print a row a setting: the swept keys, the replicates, mean and half-width of the 95 % interval.
 
     As many of the main metrics are shown as fit beside each other. Each arm of a study has a table of its
@@ -74,6 +73,8 @@ def print_findings(findings: "Sequence[Finding]", console: "Console") -> None:
         return
     from rich.table import Table
     from rich.text import Text
+
+    from dlexp.report.verdicts import LOOKS, found_text
 
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)

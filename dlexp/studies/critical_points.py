@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dlexp.plots import closed_form, log, paths, ramp, scatter, ticks_at
 from dlexp.results.claims import Claim, at_least, at_most, between
-from dlexp.results.statistics import ratio, value
+from dlexp.results.statistics import Value, ratio, value
 from dlexp.results.study import figure
 from dlexp.results.table import Table
 
@@ -38,6 +38,12 @@ METRICS = [
     "critical_points/distinct",
     "critical_points/goe_positive_definite_d4",
 ]
+
+
+def _goe_share(dimension: int) -> Value:
+    """The share of positive definite random matrices of a dimension."""
+    return value(f"critical_points/goe_positive_definite_d{dimension}", {"arm": "weight_decay"})
+
 
 CLAIMS = [
     Claim(
@@ -80,33 +86,23 @@ CLAIMS = [
         region=at_most(0.05),
         scope="The index is well defined where no eigenvalue is zero.",
     ),
-    Claim(
-        name="positive_definite_share_in_dimension_2",
-        text=(
-            "The share of positive definite symmetric random matrices (GOE) in dimension 2 is (2 - sqrt 2) "
-            "/ 4."
-        ),
-        source="closed form",
-        statistic=ratio(
-            of=value("critical_points/goe_positive_definite_d2", {"arm": "weight_decay"}), to=0.1464466
-        ),
-        region=between(0.97, 1.03),
-        figure="random_matrices",
-        scope="Checks the sampler of random matrices against what is known.",
-    ),
-    Claim(
-        name="positive_definite_share_in_dimension_3",
-        text=(
-            "The share of positive definite symmetric random matrices (GOE) in dimension 3 is (pi - 2 sqrt "
-            "2) / (4 pi)."
-        ),
-        source="closed form",
-        statistic=ratio(
-            of=value("critical_points/goe_positive_definite_d3", {"arm": "weight_decay"}), to=0.0249209
-        ),
-        region=between(0.97, 1.03),
-        figure="random_matrices",
-        scope="Checks the sampler of random matrices against what is known.",
+    *(
+        Claim(
+            name=f"positive_definite_share_in_dimension_{dimension}",
+            text=(
+                f"The share of positive definite symmetric random matrices (GOE) in dimension {dimension} is "
+                f"{formula}."
+            ),
+            source="closed form",
+            statistic=ratio(of=_goe_share(dimension), to=share),
+            region=between(0.97, 1.03),
+            figure="random_matrices",
+            scope="Checks the sampler of random matrices against what is known.",
+        )
+        for dimension, formula, share in (
+            (2, "(2 - sqrt 2) / 4", 0.1464466),
+            (3, "(pi - 2 sqrt 2) / (4 pi)", 0.0249209),
+        )
     ),
     Claim(
         name="eigenvalues_have_independent_signs",
@@ -115,9 +111,7 @@ CLAIMS = [
             "signs would be; here d = 4."
         ),
         source="popular account of Dauphin et al. 2014",
-        statistic=ratio(
-            of=value("critical_points/goe_positive_definite_d4", {"arm": "weight_decay"}), to=0.0625
-        ),
+        statistic=ratio(of=_goe_share(4), to=0.0625),
         region=between(0.9, 1.1),
         controls=["positive_definite_share_in_dimension_2", "positive_definite_share_in_dimension_3"],
         figure="random_matrices",

@@ -122,25 +122,28 @@ CLAIMS = [
             "permutation and of wide enough networks, and this does not refute it."
         ),
     ),
-    Claim(
-        name="curve_joins_narrow_networks",
-        text="At width 16 a trained Bezier curve has at most a fiftieth of the straight line's barrier.",
-        source="Garipov et al. 2018; Draxler et al. 2018",
-        statistic=ratio(of=_wide(16, "barrier/curve"), to=_wide(16, "barrier/linear")),
-        region=at_most(0.02),
-        controls=["straight_line_has_a_barrier"],
-        figure="mode_connectivity",
-        scope="A curve found by training one control point; 25 points on it are measured.",
-    ),
-    Claim(
-        name="curve_joins_wide_networks",
-        text="At width 256 a trained Bezier curve has at most a fiftieth of the straight line's barrier.",
-        source="Garipov et al. 2018; Draxler et al. 2018",
-        statistic=ratio(of=_wide(256, "barrier/curve"), to=_wide(256, "barrier/linear")),
-        region=at_most(0.02),
-        controls=["straight_line_has_a_barrier"],
-        figure="mode_connectivity",
-        scope="As for width 16; no permutation is needed for a curve.",
+    *(
+        Claim(
+            name=f"curve_joins_{name}_networks",
+            text=(
+                f"At width {width} a trained Bezier curve has at most a fiftieth of the straight line's "
+                "barrier."
+            ),
+            source="Garipov et al. 2018; Draxler et al. 2018",
+            statistic=ratio(of=_wide(width, "barrier/curve"), to=_wide(width, "barrier/linear")),
+            region=at_most(0.02),
+            controls=["straight_line_has_a_barrier"],
+            figure="mode_connectivity",
+            scope=scope,
+        )
+        for name, width, scope in (
+            (
+                "narrow",
+                16,
+                "A curve found by training one control point; 25 points on it are measured.",
+            ),
+            ("wide", 256, "As for width 16; no permutation is needed for a curve."),
+        )
     ),
     Claim(
         name="early_split_is_unstable",

@@ -79,14 +79,15 @@ class JobFolder:
         self.started = time.perf_counter()
         self.is_written = False
         self.run = begun(task)
-        stored = read_result(task.folder)
-        reason = _reason_anew(task.config, stored) if stored else None
+        stored, path = read_result(task.folder), task.folder / "result.json"
+        unread = f"{path.name} cannot be read" if path.exists() else None
+        reason = _reason_anew(task.config, stored) if stored else unread
         if reason is not None:
             with self.log.active():
                 log.info("trained anew: %s", reason)
         _clear(task.folder)
-        for path, text in () if self.is_lean else task.files.items():
-            target = task.folder / path
+        for name, text in () if self.is_lean else task.files.items():
+            target = task.folder / name
             target.parent.mkdir(exist_ok=True)
             target.write_text(text, encoding="utf-8")
 

@@ -23,7 +23,7 @@ import dlexp.callbacks.sharpness
 import dlexp.callbacks.unexplained_variance  # noqa: F401
 from dlexp.config.callbacks import SETTINGS
 from dlexp.config.errors import ConfigError
-from dlexp.config.kinds import Flag, Kind
+from dlexp.config.kinds import Kind
 from dlexp.config.objects import locate
 from dlexp.config.schema import Config
 from dlexp.models.layers import ScaledLinear
@@ -218,7 +218,7 @@ def test_the_bounds_are_the_same_from_python_and_stand_in_one_place(target):
         kind = kind_of(settings, name)
         assert kind is not None
         assert isinstance(getattr(made.settings, name), object)
-        wrong = "yes" if isinstance(kind, Flag) else {"a": 1}
+        wrong = "yes" if kind.words == "true or false" else {"a": 1}
         with pytest.raises(ConfigError) as error:
             callback(**{**required, name: wrong})
         (problem,) = error.value.problems

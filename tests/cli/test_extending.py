@@ -37,6 +37,12 @@ def test_own_network_loss_and_measure_are_trained_and_recorded(folder):
     assert all(result["metrics"]["outputs/largest"] > 0 for result in results)
 
 
+def test_own_data_and_network_by_their_names(folder):
+    results = [json.loads(path.read_text()) for path in folder.glob("own_data/*/result.json")]
+    assert [result["status"] for result in results] == ["done", "done"]
+    assert {result["config"]["data"]["generator"]["_target_"] for result in results} == {"my_data.friedman"}
+
+
 def test_own_study_ends_in_a_verdict(folder):
     claims = json.loads((folder / "own_study" / "claims.json").read_text())
     assert "wide_is_better" in json.dumps(claims)

@@ -27,6 +27,13 @@ from dlexp.plots import (
     trajectory,
 )
 from dlexp.plots.page import finish, new_page
+from dlexp.plots.runs.barrier import draw_barrier
+from dlexp.plots.runs.critical_points import draw_critical_points
+from dlexp.plots.runs.geometry import draw_geometry
+from dlexp.plots.runs.hessian import draw_lambda_max, draw_spectral_density, draw_spectrum
+from dlexp.plots.runs.landscape import Surface, draw_contours, draw_lines, draw_surfaces
+from dlexp.plots.runs.ntk import draw_drift, draw_linearization
+from dlexp.plots.runs.pruning import draw_pruning
 
 INF, NAN = np.inf, np.nan
 ROWS = {
@@ -84,3 +91,55 @@ def test_every_kind_of_figure_is_drawn_of_any_numbers(rows, is_log):
         finish(figure, "Extremes")
         figure.savefig("/dev/null", format="png", dpi=30)
     assert ("Left out" in figure.texts[-1].get_text().replace("\u00a0", " ")) == (rows != ROWS["smallest"])
+
+
+def cycled(*shape: int) -> Any:
+    values = [1e308, INF, 0.5, NAN, -1e308, 5e-324, 2.0, -INF, 1.7e308]
+    return np.resize(values, shape)
+
+
+STEPS = [0, 5, 10, 20]
+RUNS_OF: dict[str, Callable[[], Any]] = {
+    "barrier": lambda: draw_barrier(
+        STEPS, np.linspace(0, 1, 5), {"linear": cycled(4, 5), "test_linear": cycled(4, 5)}, partner="a twin"
+    ),
+    "critical points": lambda: draw_critical_points(np.array([0, 1, 2, 2]), cycled(4), n_starts=4),
+    "geometry": lambda: draw_geometry(STEPS, {"cka": cycled(4, 3)}, {0: cycled(3, 3)}, labels={}),
+    "lambda_max": lambda: draw_lambda_max(
+        STEPS,
+        lambda_max=cycled(4),
+        lambda_min=cycled(4)[::-1],
+        edge=cycled(4),
+        loss=(STEPS, cycled(4)),
+        loss_label="mse",
+    ),
+    "spectrum": lambda: draw_spectrum(cycled(9), (2, 1, 6), step=1),
+    "density": lambda: draw_spectral_density(
+        (np.linspace(-1, 1, 9), cycled(9), cycled(1, 3), cycled(1, 3), 0.1), size=9, step=1
+    ),
+    "lines": lambda: draw_lines(STEPS, np.linspace(-1, 1, 5), cycled(4, 2, 5)),
+    "contours": lambda: draw_contours(
+        {0: Surface(np.linspace(-1, 1, 3), cycled(3, 3))}, ("a", "b"), cycled(4, 2)
+    ),
+    "surfaces": lambda: draw_surfaces({0: Surface(np.linspace(-1, 1, 3), cycled(3, 3))}, ("a", "b")),
+    "drift": lambda: draw_drift(
+        STEPS,
+        drift=cycled(4),
+        parameter_drift=cycled(4),
+        before=cycled(3, 3),
+        after=cycled(3, 3),
+        last_step=20,
+    ),
+    "linearization": lambda: draw_linearization(
+        STEPS, cycled(4), network=cycled(5, 1), linearized=cycled(5, 1), initial=cycled(5, 1), last_step=20
+    ),
+    "pruning": lambda: draw_pruning(
+        {"pruning/density": [1.0, 0.5, 0.25], "pruning/test_loss": cycled(3)}, control="none"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RUNS_OF)
+def test_every_figure_of_a_run_is_drawn_of_any_numbers(name):
+    figure = RUNS_OF[name]()
+    figure.savefig("/dev/null", format="png", dpi=30)

@@ -1,7 +1,5 @@
 """The look: colours that are told apart, the same for a label in all panels, files that are the same."""
 
-import subprocess
-import sys
 from itertools import pairwise
 
 import matplotlib
@@ -80,9 +78,3 @@ def test_a_figure_gives_the_same_files_and_leaves_no_look_behind(tmp_path):
     for suffix in ("png", "svg"):
         one, other = (tmp_path / f"{name}.{suffix}" for name in ("a", "b"))
         assert one.read_bytes() == other.read_bytes()
-
-
-def test_nothing_heavy_is_imported_before_something_is_drawn():
-    code = "import sys, dlexp.plots, dlexp.plots.page; print({'matplotlib', 'torch'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"

@@ -43,13 +43,13 @@ class EnsembleLauncher(Launcher):
 
     def __init__(self, together: bool, workers: int, memory_gib: float, executor: Any) -> None:
         from dlexp.config.errors import not_allowed, refuse
-        from dlexp.config.kinds import Real, Whole
+        from dlexp.config.kinds import real, whole
 
         problems = [
             not_allowed(f"hydra.launcher.{key}", value, kind.allowed)
             for key, value, kind in (
-                ("workers", workers, Whole(1, 10_000)),
-                ("memory_gib", memory_gib, Real(above=0)),
+                ("workers", workers, whole(1, 10_000)),
+                ("memory_gib", memory_gib, real(above=0)),
             )
             if not kind.takes(value)
         ]

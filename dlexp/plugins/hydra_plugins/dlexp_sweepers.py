@@ -37,10 +37,10 @@ class ArmsSweeper(Sweeper):
 
     def __init__(self, max_batch_size: int | None, params: Mapping[str, str] | None = None) -> None:
         from dlexp.config.errors import not_allowed, refuse
-        from dlexp.config.kinds import Whole
+        from dlexp.config.kinds import whole
 
         super().__init__()
-        size = Whole(1, null="all jobs at once")
+        size = whole(1, null="all jobs at once")
         if not size.takes(max_batch_size):
             refuse([not_allowed("hydra.sweeper.max_batch_size", max_batch_size, size.allowed)])
         self.max_batch_size = max_batch_size

@@ -1,16 +1,19 @@
 """A recorded computation done for many members at once: each call batched, the whole replayed."""
 
+import contextlib
 import operator
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dlexp.train.replay.record import Call, Recorder, Recording, Value, mapped
+from dlexp.train.replay import convolution  # noqa: F401  its rules
+from dlexp.train.replay.record import Call, Recorder, Recording, Unstackable, Value, mapped, written_arguments
 from dlexp.train.replay.rules import RULES, Stacked
+
+_functorch: Any = torch._C._functorch
 
 Replayed = Callable[..., list[Tensor | None]]
 
@@ -27,8 +30,7 @@ def batched(recording: Recording, inputs: Sequence[Tensor]) -> Replayed:
     """
     inputs = [tensor.clone() for tensor in inputs]
     given = [*inputs, *recording.constants.values()]
-    with torch.no_grad(), warnings.catch_warnings(), Recorder(given) as recorder:
-        warnings.simplefilter("ignore")  # a call without a rule is made for one member after the other
+    with torch.no_grad(), Recorder(given) as recorder:
         outputs = _make_calls(recording, inputs)
     flat = recorder.end(outputs)
     constants = [*recording.constants.values(), *flat.constants.values()]
@@ -75,26 +77,44 @@ def _call(function: Any, args: Any, kwargs: Any) -> Any:
         made = RULES[function](*args, **kwargs)
         if made is not NotImplemented:
             return made
-    nothing: list[int] = []  # vmap returns tensors alone
+    for index in written_arguments(function):
+        if index < len(args) and not isinstance(args[index], Stacked):
+            raise Unstackable(f"{function} writes what differs between members into what does not")
 
     def of_member(*tensors: Tensor) -> Any:
         own = iter(tensors)
-        own_args, own_kwargs = mapped(
-            (args, kwargs), lambda one: next(own) if isinstance(one, Stacked) else one
-        )
-        made = function(*own_args, **own_kwargs)
-        if isinstance(made, Tensor):
-            return made
-        nothing[:] = [index for index, part in enumerate(made) if part is None]
+        parts = mapped((args, kwargs), lambda one: next(own) if isinstance(one, Stacked) else one)
+        made = function(*parts[0], **parts[1])
+        is_single.append(isinstance(made, Tensor))
+        made = (made,) if is_single[-1] else made or ()
+        absent.append([index for index, part in enumerate(made) if part is None])
         return tuple(part for part in made if part is not None)
 
-    made = torch.vmap(of_member)(*stacked)
-    if isinstance(made, Tensor):
-        return Stacked(made)
-    parts: list[Any] = [Stacked(part) for part in made]
-    for index in nothing:
-        parts.insert(index, None)
-    return parts
+    is_single: list[bool] = []
+    absent: list[list[int]] = []
+    try:
+        with _only_with_rules():
+            results = torch.vmap(of_member)(*stacked)
+    except RuntimeError:  # vmap has no rule: for one member after the other
+        members = [of_member(*tensors) for tensors in zip(*stacked, strict=True)]
+        results = [torch.stack(parts) for parts in zip(*members, strict=True)]
+    made = [Stacked(part) for part in results]
+    if is_single[-1]:
+        return made[0]
+    for index in absent[-1]:
+        made.insert(index, None)
+    return made
+
+
+@contextlib.contextmanager
+def _only_with_rules() -> Iterator[None]:
+    """Let vmap raise where it would go through the members one by one, with a warning for each call."""
+    was_enabled = _functorch._is_vmap_fallback_enabled()
+    _functorch._set_vmap_fallback_enabled(False)
+    try:
+        yield
+    finally:
+        _functorch._set_vmap_fallback_enabled(was_enabled)
 
 
 def _function(recording: Recording, arguments: Sequence[Any]) -> Callable[..., Any]:
@@ -102,7 +122,7 @@ def _function(recording: Recording, arguments: Sequence[Any]) -> Callable[..., A
     graph = fx.Graph()
     nodes = {Value(number): graph.placeholder(f"input_{number}") for number in range(recording.inputs)}
     nodes |= {value: graph.placeholder(f"constant_{value.number}") for value in recording.constants}
-    for is_needed, call, given in zip(_are_needed(recording), recording.calls, arguments, strict=True):
+    for is_needed, call, given in zip(recording.are_needed(), recording.calls, arguments, strict=True):
         if not is_needed:
             continue
         args, kwargs = _substituted(call, nodes)
@@ -120,18 +140,6 @@ def _function(recording: Recording, arguments: Sequence[Any]) -> Callable[..., A
 def _substituted(call: Call, values: Mapping[Value, Any]) -> Any:
     """Return a call's arguments with what its values stand for."""
     return mapped((call.args, call.kwargs), lambda own: values[own] if isinstance(own, Value) else own)
-
-
-def _are_needed(recording: Recording) -> list[bool]:
-    """Say of each call whether it writes into a tensor or any output follows from it."""
-    live = {value for value in recording.outputs if value is not None}
-    needed = []
-    for call in reversed(recording.calls):
-        results = [call.results] if isinstance(call.results, Value) else call.results or ()
-        needed.append(call.function._schema.is_mutable or any(value in live for value in results))
-        if needed[-1]:
-            mapped((call.args, call.kwargs), lambda own: live.add(own) if isinstance(own, Value) else None)
-    return needed[::-1]
 
 
 def _quick(call: Any, args: Any, kwargs: Any) -> Any:

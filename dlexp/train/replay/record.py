@@ -48,30 +48,48 @@ class Recording:
     outputs: list[Value | None] = field(default_factory=list)
 
     def does_as(self, other: "Recording", *, of_constants: bool = True) -> bool:
-        """Whether another computation makes the same calls, with the same arguments and constants."""
+        """Whether another computation makes the same calls that matter, with the same arguments."""
         return (
-            (self.calls, self.outputs, [*self.constants]) == (other.calls, other.outputs, [*other.constants])
-        ) and (not of_constants or all(map(_are_equal, self.constants.values(), other.constants.values())))
+            self._in_own_numbers() == other._in_own_numbers()
+            and len(self.constants) == len(other.constants)
+            and (not of_constants or all(map(_are_equal, self.constants.values(), other.constants.values())))
+        )
+
+    def are_needed(self) -> list[bool]:
+        """Say of each call whether it writes into a tensor or any output follows from it."""
+        live = set(_values(self.outputs))
+        found = []
+        for call in reversed(self.calls):
+            found.append(bool(written_arguments(call.function)) or not live.isdisjoint(_values(call.results)))
+            if found[-1]:
+                live.update(_values([call.args, call.kwargs]))
+        return found[::-1]
+
+    def _in_own_numbers(self) -> Any:
+        """Return the calls that matter and the outputs, results numbered as they appear there."""
+        numbers = {Value(number): number for number in range(self.inputs)}
+        numbers |= {value: -1 - index for index, value in enumerate(self.constants)}
+
+        def number(own: Any) -> Any:
+            return ("value", numbers.setdefault(own, len(numbers))) if isinstance(own, Value) else own
+
+        needed = [call for call, is_needed in zip(self.calls, self.are_needed(), strict=True) if is_needed]
+        return mapped([list(map(list, needed)), self.outputs], number)
 
     def written(self) -> set[Value]:
         """Return the values that some call writes into, each as what it is a view of."""
         base: dict[Value, Value] = {}
-        found = set()
+        found: set[Value] = set()
         for function, args, kwargs, results in self.calls:
-            viewed = None
+            viewed: list[Value] = []
             for index, argument in enumerate(function._schema.arguments):
-                if argument.alias_info is None:
-                    continue
-                given = args[index] if index < len(args) else kwargs.get(argument.name)
-                for value in given if isinstance(given, list | tuple) else [given]:
-                    if not isinstance(value, Value):
-                        continue
-                    viewed = viewed or base.get(value, value)
-                    if argument.alias_info.is_write:
-                        found.add(base.get(value, value))
-            for result in results if isinstance(results, list) else [results]:
-                if viewed is not None and result is not None:
-                    base.setdefault(result, viewed)
+                if argument.alias_info is not None:
+                    given = args[index] if index < len(args) else kwargs.get(argument.name)
+                    own = [base.get(value, value) for value in _values(given)]
+                    viewed += own
+                    found.update(own if argument.alias_info.is_write else ())
+            for result in _values(results) if viewed else ():
+                base.setdefault(result, viewed[0])
         return found
 
 
@@ -79,8 +97,8 @@ class Recorder(TorchDispatchMode):
     """Records every call that reaches torch's kernels while it is active.
 
     The values are those of the lone computation; what is recorded can be done again with other inputs of the
-    same shapes, unless a call says otherwise: one that draws random numbers, asks for a value or returns a
-    shape that follows from values raises :class:`Unstackable`.
+    same shapes, unless a call says otherwise: one that draws random numbers or asks for a value raises
+    :class:`Unstackable`.
 
     Args:
         inputs: tensors that the computation starts from.
@@ -148,10 +166,22 @@ def mapped(arguments: Any, change: Callable[[Any], Any]) -> Any:
     return change(arguments)
 
 
+def _values(arguments: Any) -> list[Value]:
+    found: list[Value] = []
+    mapped(arguments, lambda own: found.append(own) if isinstance(own, Value) else None)
+    return found
+
+
+def written_arguments(call: Any) -> list[int]:
+    """Return the positions of the arguments that a call writes into."""
+    arguments = enumerate(call._schema.arguments)
+    return [index for index, own in arguments if own.alias_info is not None and own.alias_info.is_write]
+
+
 def _made(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Make a call that can be made again."""
-    if {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape} & set(func.tags):
-        raise Unstackable(f"{func} depends on values")
+    if torch.Tag.data_dependent_output in func.tags:
+        raise Unstackable(f"{func} asks for a value")
     if torch.Tag.nondeterministic_seeded not in func.tags:
         return func(*args, **kwargs)
     before = _generators()

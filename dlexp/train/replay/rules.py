@@ -35,18 +35,19 @@ def rule_for(*calls: Any) -> Callable[[Rule], Rule]:
     return register
 
 
-def _are_stacked(*values: Any) -> bool:
+def are_stacked(*values: Any) -> bool:
+    """Whether all of some arguments differ between members."""
     return all(isinstance(value, Stacked) for value in values)
 
 
 @rule_for(aten.mm.default)
 def _mm(one: Any, other: Any) -> Any:
-    return Stacked(torch.bmm(one.tensor, other.tensor)) if _are_stacked(one, other) else NotImplemented
+    return Stacked(torch.bmm(one.tensor, other.tensor)) if are_stacked(one, other) else NotImplemented
 
 
 @rule_for(aten.addmm.default)
 def _addmm(bias: Any, one: Any, other: Any, *, beta: float = 1, alpha: float = 1) -> Any:
-    if not _are_stacked(bias, one, other) or bias.tensor.ndim != 2:
+    if not are_stacked(bias, one, other) or bias.tensor.ndim != 2:
         return NotImplemented
     bias = bias.tensor.unsqueeze(1)
     return Stacked(torch.baddbmm(bias, one.tensor, other.tensor, beta=beta, alpha=alpha))
@@ -68,7 +69,7 @@ def _view(value: Any, size: list[int]) -> Any:
 def _embedding(
     weight: Any, indices: Any, padding: int = -1, by_count: bool = False, sparse: bool = False
 ) -> Any:
-    if not _are_stacked(weight) or sparse:
+    if not are_stacked(weight) or sparse:
         return NotImplemented
     members, rows = weight.tensor.shape[:2]
     return Stacked(torch.embedding(weight.tensor.flatten(0, 1), _apart(indices, members, rows)))
@@ -76,7 +77,7 @@ def _embedding(
 
 @rule_for(aten.embedding_dense_backward.default)
 def _embedding_backward(gradient: Any, indices: Any, rows: int, padding: int, by_count: bool) -> Any:
-    if not _are_stacked(gradient) or padding >= 0 or by_count:
+    if not are_stacked(gradient) or padding >= 0 or by_count:
         return NotImplemented
     members = len(gradient.tensor)
     own = _apart(indices, members, rows)
@@ -99,7 +100,7 @@ def _attention(*values: Any, attn_mask: Any = None, **options: Any) -> Any:
     # Members are so many more rows of a batch; what is no tensor (dropout, causality) is the same for all.
     tensors = [value for value in values if isinstance(value, Stacked | Tensor)]
     if (
-        not _are_stacked(*tensors)
+        not are_stacked(*tensors)
         or isinstance(attn_mask, Stacked)
         or (attn_mask is not None and attn_mask.ndim > 2)
     ):
