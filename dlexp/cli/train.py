@@ -12,6 +12,7 @@ from typing import Any
 from dlexp.cli.call import call
 from dlexp.launch.command import Command
 from dlexp.records.run import DONE, Run
+from dlexp.report.provenance import doubts
 from dlexp.report.terminal import shown_path, tensorboard_command
 
 
@@ -60,6 +61,8 @@ def conclude(command: Command) -> int:
         code = 0
         for run in command.runs:
             _print_run(run)
+        for sentence in doubts(command.runs):
+            print(sentence, file=sys.stderr)
     apart = sum("stack_difference" in run.extra for run in command.runs)
     if apart:
         print(

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from dlexp.config.errors import not_allowed
-from dlexp.config.kinds import LARGEST_SEED, SEED, flag, list_of, odd, one_of, real, text, whole
+from dlexp.config.kinds import LARGEST_SEED, SEED, TARGET, flag, list_of, odd, one_of, real, text, whole
 from dlexp.config.least_squares import (
     IsotropicRiskSettings,
     LeastSquaresSettings,
@@ -50,6 +50,15 @@ class NTKSettings(Schedule):
     n_samples: Annotated[int | None, ALL] = 100
     n_test: Annotated[int | None, ALL] = 100
     linearized: Annotated[bool | None, flag(null="where its closed form holds")] = None
+
+
+class FunctionSettings(Schedule):
+    """``callbacks=[function]``: a user's own function, which may record any name."""
+
+    metrics: ClassVar = ("",)
+    in_half: ClassVar = True
+
+    function: Annotated[str, TARGET]
 
 
 SHARPNESS_MEASURES = ("worst_case", "one_step", "average", "adaptive")
@@ -277,6 +286,7 @@ _SETTINGS: Mapping[str, type[CallbackSettings]] = {
     "closed_form_risk.RandomFeatureRisk": RandomFeatureRiskSettings,
     "critical_points.CriticalPoints": CriticalPointsSettings,
     "geometry.Geometry": GeometrySettings,
+    "function.Function": FunctionSettings,
     "hessian.Hessian": HessianSettings,
     "landscape.Landscape": LandscapeSettings,
     "least_squares.LeastSquaresReadout": LeastSquaresSettings,

@@ -18,6 +18,7 @@ from dlexp.config.identity import identity
 from dlexp.config.obsolete import reason_to_train_anew
 from dlexp.records.log import JobLog
 from dlexp.records.run import Run, read_result
+from dlexp.records.sources import own_sources
 from dlexp.records.versions import checkout, library_versions
 
 if TYPE_CHECKING:
@@ -199,6 +200,7 @@ class JobFolder:
 def begun(task: Task) -> Run:
     """Return the run of a task of which nothing is known yet."""
     commit, clean = checkout()
+    sources = own_sources(task.config)
     return Run(
         status="failed",
         run_id=task.folder.name,
@@ -210,6 +212,7 @@ def begun(task: Task) -> Run:
         commit=commit,
         clean=clean,
         folder=task.folder,
+        extra={"sources": sources} if sources else {},
     )
 
 

@@ -162,7 +162,7 @@ class Member(LightningModule):
 
     def log(self, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
         """Log a metric as Lightning's modules do: it reaches the recorder, and Lightning's callbacks too."""
-        self.record({name: float(value)})
+        self.record({name: float(value.detach() if isinstance(value, Tensor) else value)})
         module = self.trainer.lightning_module
         log = super().log if module is self else module.log
         log(name, value, *args, **{**kwargs, "logger": False})
