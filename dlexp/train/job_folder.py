@@ -86,8 +86,8 @@ class JobFolder:
             with self.log.active():
                 log.info("trained anew: %s", reason)
         _clear(task.folder)
-        for path, text in () if self.is_lean else task.files.items():
-            target = task.folder / path
+        for name, text in () if self.is_lean else task.files.items():
+            target = task.folder / name
             target.parent.mkdir(exist_ok=True)
             target.write_text(text, encoding="utf-8")
 
