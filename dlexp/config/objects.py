@@ -42,7 +42,7 @@ def _named(parts: Sequence[str]) -> Any:
     raise ModuleNotFoundError("a module and a name in it are needed")
 
 
-def require_arguments(key: str, target: str, *arguments: Any, **settings: Any) -> Any:
+def require_arguments(key: str, target: str, /, *arguments: Any, **settings: Any) -> Any:
     """Return the class or function of a path if it takes these arguments; it is not called.
 
     Raises ``ConfigError`` if it does not.
