@@ -22,6 +22,9 @@ from dlexp.records.run import Run
 from dlexp.train.job import record_lost, run_tasks
 from dlexp.train.job_folder import Task, finished_result
 
+MOST_AT_ONCE = 1000
+"""Members of one ensemble: more are no cheaper for each, and what they hold is held until all have ended."""
+
 log = logging.getLogger(__name__)
 
 
@@ -225,7 +228,7 @@ def _cut(jobs: Sequence[Job], budget_bytes: float) -> Iterator[list[Job]]:
     used = 0.0
     for job in jobs:
         needed = _bytes_needed(job)
-        if ensemble and used + needed > budget_bytes:
+        if ensemble and (used + needed > budget_bytes or len(ensemble) == MOST_AT_ONCE):
             yield ensemble
             ensemble, used = [], 0.0
         ensemble.append(job)
@@ -247,7 +250,7 @@ def _task(job: Job, settings: Settings) -> Task:
     if settings.job_files:
         files[f"{settings.job_files}/config.yaml"] = json_text(job.plain)
         files[f"{settings.job_files}/overrides.yaml"] = json.dumps(list(job.overrides)) + "\n"
-    return Task(job.plain, job.overrides, job.folder.absolute(), files)
+    return Task(job.plain, job.overrides, job.folder.absolute(), files, job.identity)
 
 
 def build_problems(jobs: Sequence[Job]) -> list[str]:

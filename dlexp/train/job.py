@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlexp.config.identity import identity
 from dlexp.records import lease
 from dlexp.records.log import JobLog, info_logged
 from dlexp.records.run import Run
@@ -48,11 +47,11 @@ def run_tasks(
     with info_logged(), contextlib.ExitStack() as held:
         jobs, elsewhere, group = [], [], {}
         for index, task in enumerate(tasks):
+            group[task.identity] = task
             try:
                 task.folder.mkdir(parents=True, exist_ok=True)
                 if not lease.take(task.folder):
                     elsewhere.append((index, task))
-                    group[identity(task.config)] = task
                     continue
                 held.callback(lease.release, task.folder)
                 stored = _finished(task)
@@ -63,7 +62,6 @@ def run_tasks(
             except OSError as error:
                 runs[index] = begun(task)
                 runs[index].error = unwritten(error)
-            group[runs[index].identity if index in runs else jobs[-1].run.identity] = task
         if snapshots is None or not jobs or jobs[0].task.config["rerun"]:
             _train(jobs, engine, report)
         else:

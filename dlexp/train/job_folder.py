@@ -37,12 +37,18 @@ class Task:
         overrides: that led to it.
         folder: of the run.
         files: texts that belong into the folder beside the results, by relative path.
+        identity: of the job; empty to have it worked out.
     """
 
     config: Mapping[str, Any]
     overrides: Sequence[str]
     folder: Path
     files: Mapping[str, str] = field(default_factory=dict)
+    identity: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.identity:
+            object.__setattr__(self, "identity", identity(self.config))
 
 
 def finished_result(config: Mapping[str, Any], folder: Path) -> Run | None:
@@ -80,9 +86,11 @@ class JobFolder:
         self.started = time.perf_counter()
         self.is_written = False
         self.run = begun(task)
-        stored, path = read_result(task.folder), task.folder / "result.json"
-        unread = f"{path.name} cannot be read" if path.exists() else None
-        reason = _reason_anew(task.config, stored) if stored else unread
+        stored = read_result(task.folder)
+        if stored is not None:
+            reason = _reason_anew(task.config, stored)
+        else:
+            reason = "result.json cannot be read" if (task.folder / "result.json").exists() else None
         if reason is not None:
             with self.log.active():
                 log.info("trained anew: %s", reason)
@@ -193,7 +201,9 @@ class JobFolder:
         self.run.note_files(self.task.folder)
         self.run.write(self.task.folder)
         log.info("%s after %.2f s", self.run.status, self.run.duration_s)
-        if not (self.is_lean and self.run.is_finished):
+        if self.is_lean and self.run.is_finished:
+            self.log.discard()
+        else:
             self.log.flush()
 
 
@@ -204,7 +214,7 @@ def begun(task: Task) -> Run:
     return Run(
         status="failed",
         run_id=task.folder.name,
-        identity=identity(task.config),
+        identity=task.identity,
         seed=task.config["seed"],
         config=dict(task.config),
         overrides=list(task.overrides),

@@ -24,12 +24,15 @@ from dlexp.train.job_folder import Task
 from dlexp.train.lightning import count_steps_taken
 from dlexp.train.loop import Loop
 from dlexp.train.member import Companion, Member
+from dlexp.train.replay.engine import Replay
 from dlexp.train.stacks.engine import Stacks
 
 if TYPE_CHECKING:
     from dlexp.train.ensemble import Ensemble
 
 log = logging.getLogger(__name__)
+
+KINDS: dict[str, type[Engine]] = {"stack": Stacks, "replay": Replay, "loop": Loop}
 
 Place = tuple[str, int | None]
 """A member, by its job's identity, or its companion of a number."""
@@ -43,14 +46,14 @@ class Snapshot:
         step: that all were at.
         seconds: that they had trained for.
         members: what each member in training kept, by its job's identity.
-        engines: of each whether it is a stack, its members and what their optimizers remember. A stack may
-            hold members that had ended: without them its sums would be rounded otherwise.
+        engines: of each its kind, its members and what their optimizers remember. One of many members may
+            hold some that had ended: without them its sums would be rounded otherwise.
     """
 
     step: int
     seconds: float
     members: dict[str, dict[str, Any]]
-    engines: list[tuple[bool, list[Place], list[Any]]]
+    engines: list[tuple[str, list[Place], list[Any]]]
 
     @property
     def jobs(self) -> set[str]:
@@ -139,8 +142,8 @@ class Keeper:
                 vars(callback).update(attributes.restore(state))
         ensemble.engines.go_on(
             [
-                _engine([_at(members, place) for place in places], is_stack, states)
-                for is_stack, places, states in self.stored.engines
+                _engine(kind, [_at(members, place) for place in places], states)
+                for kind, places, states in self.stored.engines
             ]
         )
         ensemble.final_states |= {m: {} for m in members.values() if m.outcome != "running"}
@@ -221,7 +224,7 @@ def take(ensemble: "Ensemble", jobs: dict[Member, str], seconds: float) -> Snaps
         places |= {member: (job, None)} | {c: (job, n) for n, c in enumerate(member.companions)}
     engines = [
         (
-            isinstance(engine, Stacks),
+            next(name for name, kind in KINDS.items() if type(engine) is kind),
             [places[member] for member in engine.members],
             [Attributes({}, m.network).keep(engine.state(m)) for m in engine.members],
         )
@@ -288,6 +291,6 @@ def _at(members: dict[str, Member], place: Place) -> Member:
     return member.companions[number]
 
 
-def _engine(members: Sequence[Member], is_stack: bool, states: Sequence[Any]) -> Engine:
+def _engine(kind: str, members: Sequence[Member], states: Sequence[Any]) -> Engine:
     restored = {m: Attributes({}, m.network).restore(s) for m, s in zip(members, states, strict=True)}
-    return Stacks(members, restored) if is_stack else Loop(members, restored)
+    return KINDS[kind](members, restored)

@@ -1,8 +1,11 @@
-"""What ends the process that it runs in."""
+"""Callbacks that end the process that they run in or raise, data that are no numbers."""
 
 import os
 from collections.abc import Mapping
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from dlexp.callbacks.base import MeasureCallback
 
@@ -29,3 +32,9 @@ class Raises(MeasureCallback):
         if member.network_settings["seed"] == 2 and member.step == 5:
             raise RuntimeError("two is unlucky")
         return {"raises/step": float(member.step)}
+
+
+def no_numbers(n: int, generator: torch.Generator, **_: Any) -> tuple[Tensor, Tensor]:
+    """Draw inputs with targets that are not defined."""
+    x = torch.randn(n, 4, dtype=torch.float64, generator=generator)
+    return x, x[:, :1] * float("nan")

@@ -56,6 +56,27 @@ def test_a_job_that_raises_leaves_the_others_a_stack(processes, tmp_path):
     assert sum("one of 4 networks at once" in log for log in logs(tmp_path).values()) == 4
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9), (signal.SIGTERM, 143)]
+)
+def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(sent, code, tmp_path):
+    # one job after the other, so that some are finished when it is interrupted
+    sweep = ["-m", "model.width=1,2,3", "trainer.max_steps=3000", *SMALL, "hydra/launcher=serial"]
+    sweep.remove("model.width=5")
+    process = start(*sweep, cwd=tmp_path)
+    wait_for(lambda: list(tmp_path.glob("outputs/s/*width=1*/result.json")))
+    process.send_signal(sent)
+    _, stderr = process.communicate(timeout=100)
+    assert process.returncode == code
+    assert len([line for line in stderr.splitlines() if "left" not in line]) == (sent != signal.SIGKILL)
+    finished = stamps(tmp_path)
+    assert 1 <= len(finished) < 3
+    assert start(*sweep, cwd=tmp_path).wait(200) == 0
+    assert statuses(tmp_path) == ["done"] * 3
+    assert finished.items() <= stamps(tmp_path).items()
+
+
 LONG = ["-m", "seed=0,1,2", "trainer.max_steps=200000", "training.stopping.train_loss=null", *SMALL]
 
 
@@ -124,7 +145,7 @@ def test_a_termination_while_the_report_is_made_is_one_line(tmp_path):
     assert table.exists()
 
 
-KILLED = ["-m", "seed=range(6)", "model.width=2,5", "trainer.max_steps=400", *SMALL]
+KILLED = ["-m", *SMALL, "seed=range(6)", "model.width=2,5", "trainer.max_steps=400"]
 
 
 @pytest.mark.slow

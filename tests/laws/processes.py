@@ -157,7 +157,8 @@ def _let_happen(fault: Fault, counter: int) -> None:
             return
         os.pwrite(counter, str(count + 1).encode(), 0)
         count += 1
-        if count - 1 != fault.at and not (fault.kind == "full" and count > fault.at >= 0):
+        takes_space = event in ("open", "os.mkdir")
+        if count - 1 != fault.at and not (fault.kind == "full" and takes_space and count > fault.at):
             return
         if fault.kind == "kill":
             os.kill(os.getpid(), signal.SIGKILL)

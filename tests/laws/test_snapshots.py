@@ -76,6 +76,13 @@ def test_a_network_of_ones_own_that_draws_goes_on(network, tmp_path, monkeypatch
     assert check([config], tmp_path, monkeypatch) > 0
 
 
+@pytest.mark.parametrize("network", ["layer_norm", "prelu", "frozen"])
+def test_networks_whose_step_is_replayed_go_on(network, tmp_path, monkeypatch):
+    own = ["model=linear", f"model._target_=tests.laws.foreign.{network}", "training.engine=replay"]
+    configs = [compose(*own, *SMALL, "model.width=6", f"seed={seed}") for seed in (0, 1, 2)]
+    assert check(configs, tmp_path, monkeypatch) > 0
+
+
 OWN_OPTIMIZER = ["optimizer.name=null", "optimizer._target_=tests.laws.foreign.Lazy"]
 
 

@@ -2,12 +2,12 @@ import os
 import subprocess
 import sys
 
-import filelock
 import pandas
 import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from dlexp.records import lease
 from dlexp.records.folders import NoRunsError
 from dlexp.report.results import rebuild
 
@@ -93,8 +93,10 @@ def test_a_second_process_waits_for_the_first(tmp_path, run, metrics, monkeypatc
     rebuild(tmp_path)
     (tmp_path / "runs.csv").unlink()
     monkeypatch.setattr("dlexp.report.results._LOCK_TIMEOUT_S", 0.05)
-    with filelock.FileLock(tmp_path / ".locks" / "report.lock"), pytest.raises(TimeoutError):
+    assert lease.take(tmp_path / ".locks")
+    with pytest.raises(TimeoutError):
         rebuild(tmp_path)
+    lease.release(tmp_path / ".locks")
     assert not (tmp_path / "runs.csv").exists()
 
 
