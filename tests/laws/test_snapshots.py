@@ -76,7 +76,9 @@ def test_a_network_of_ones_own_that_draws_goes_on(network, tmp_path, monkeypatch
     assert check([config], tmp_path, monkeypatch) > 0
 
 
-@pytest.mark.parametrize("network", ["layer_norm", "prelu", "frozen"])
+@pytest.mark.parametrize(
+    "network", ["layer_norm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("prelu", "frozen"))]
+)
 def test_networks_whose_step_is_replayed_go_on(network, tmp_path, monkeypatch):
     own = ["model=linear", f"model._target_=tests.laws.foreign.{network}", "training.engine=replay"]
     configs = [compose(*own, *SMALL, "model.width=6", f"seed={seed}") for seed in (0, 1, 2)]
@@ -92,7 +94,7 @@ OWN_OPTIMIZER = ["optimizer.name=null", "optimizer._target_=tests.laws.foreign.L
         (["trainer.max_time=00:01:00:00"], "Lightning's hooks are called in each step"),
         (["+callbacks.mine._target_=tests.laws.foreign.Plain"], "the callback Plain is not one of dlexp's"),
         (["+callbacks.mine._target_=tests.laws.foreign.Secretive"], "a builtins.function"),
-        (OWN_OPTIMIZER, "optimizer._target_=tests.laws.foreign.Lazy"),
+        (OWN_OPTIMIZER, "what optimizer._target_=tests.laws.foreign.Lazy"),
     ],
 )
 def test_what_cannot_be_kept_is_said(overrides, reason, tmp_path):
