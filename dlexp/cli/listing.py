@@ -1,4 +1,4 @@
-"""What there is to choose, ``dlexp-train --list studies``: a line each, from the comments of the YAML files."""
+"""What there is to choose, ``dlexp-train --list studies``: a line each, from comments of the YAML files."""
 
 from collections.abc import Iterator
 from pathlib import Path
