@@ -68,14 +68,10 @@ REFUSED = [
         "training.loss=mss",
         "training.loss=mss is not allowed: it must be mse, half_mse, huber, cross_entropy or the dotted name",
     ),
-<<<<<<< HEAD
     (
         "training.engine=fast",
         "training.engine=fast is not allowed: it must be one of auto, loop, stack or replay.",
     ),
-=======
-    ("training.engine=fast", "training.engine=fast is not allowed: it must be one of auto, loop, stack or replay."),
->>>>>>> h-replay
     ("training.log_points.per_decade=1e9", "training.log_points.per_decade=1000000000.0 is not allowed"),
     ("training.log_points.per_decade=1001", "a whole number between 1 and 1000."),
     ("training.stopping.patience=0", "training.stopping.patience=0 is not allowed"),
