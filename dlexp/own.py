@@ -30,7 +30,7 @@ def own_parts(model: type | None, measures: Sequence[Callable[..., Any]], name: 
 
 
 def _path(thing: Any, otherwise: str = "") -> str:
-    """Return the dotted path of a class or function; one that has none stands in ``MODULE``, named if it is."""
+    """Return the dotted path of a class or function; one that has none gets one in ``MODULE``."""
     module: Any = sys.modules.get(thing.__module__)
     parts = thing.__qualname__.split(".")
     try:
