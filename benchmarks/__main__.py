@@ -11,7 +11,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # torch reads it when it is imported
 
 import torch
 
-from benchmarks import measures, report, stacks, step, sweep
+from benchmarks import measures, replay, report, stacks, step, sweep
 from benchmarks.timing import Section, Settings
 from dlexp.train.lightning import quiet_libraries
 
@@ -21,6 +21,7 @@ SECTIONS: Mapping[str, Callable[[Settings], Section]] = {
     "stacks": stacks.measure,
     "overhead": sweep.overhead,
     "growth": stacks.growth,
+    "replay": replay.measure,
     "buckets": stacks.buckets,
     "sweep": sweep.end_to_end,
 }

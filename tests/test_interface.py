@@ -216,6 +216,43 @@ def test_the_page_of_the_documentation_does_what_it_says(tmp_path, monkeypatch):
     assert {run.seed for run in names["bias"].results.table.rows} == {100, 101, 102}
 
 
+class Scaled(torch.nn.Linear):
+    """A network of one's own that can be imported."""
+
+    def __init__(self, *, input_dim, output_dim, generator):
+        super().__init__(input_dim, output_dim)
+        torch.nn.init.normal_(self.weight, generator=generator)
+
+
+def largest_weight(member):
+    return member.network.weight.abs().max()
+
+
+def test_own_objects_that_can_be_imported_are_kept_by_their_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = dlexp.sweep("seed=0,1", "trainer.max_steps=2", model=Scaled, measures=[largest_weight])
+    assert set(found.runs["model._target_"]) == {f"{__name__}.Scaled"}
+    for run in found.results.table.rows:
+        network = found.network(seed=run.seed)
+        assert type(network) is Scaled
+        assert run.metrics["function/largest_weight"] == pytest.approx(network.weight.abs().max().item())
+
+
+def test_own_objects_of_a_notebook_are_trained_anew(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    class Local(Scaled):
+        pass
+
+    asked = {"model": Local, "measures": [lambda member: {"mine/one": 1}, lambda member: {"mine/two": 2}]}
+    with pytest.raises(dlexp.ConfigError, match="name is missing"):
+        dlexp.sweep("trainer.max_steps=2", **asked)
+    first, second = (dlexp.sweep("trainer.max_steps=2", name="mine", **asked) for _ in range(2))
+    assert list(second.runs["mine/two"]) == [2]
+    assert second.results.table.rows[0].written > first.results.table.rows[0].written
+    assert type(second.network()) is Local
+
+
 def test_all_public_names_are_there():
     assert set(dlexp.__all__) <= set(dir(dlexp))
     for name in dlexp.__all__:

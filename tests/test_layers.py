@@ -16,6 +16,7 @@ FLOORS = {
     "estimate": 0,
     "frameworks": 0,
     "guest": 0,
+    "own": 1,
     "config": 0,
     "seeding": 1,
     "targets": 1,

@@ -74,17 +74,17 @@ class Composer:
 
     def _compose(self, overrides: Sequence[str], index: int) -> Composition:
         parsed = [self._parse(line) for line in overrides]
+        keys = [override.key_or_group.split(".") for override, _ in parsed]
+        if any(part.isdecimal() for key in keys for part in key):  # an item of a list
+            parsed = [(override, False) for override, _ in parsed]  # all of it by Hydra, in its order
         files = tuple(override.input_line or "" for override, is_value in parsed if not is_value)
         composed = self._files(files)
         job = copied(composed["job"])
-        problems = []
-        for override in (override for override, is_value in parsed if is_value):
-            if not _set(job, override.key_or_group.split("."), override.value()):
-                if _has_a_list(job, override.key_or_group):
-                    composed = self._files(tuple(overrides))  # one item of a list: as Hydra sets it
-                    job = copied(composed["job"])
-                    break
-                problems.append(unknown_key(override.key_or_group, [*FIELDS, *_keys(job)]))
+        problems = [
+            unknown_key(override.key_or_group, [*FIELDS, *_keys(job)])
+            for (override, is_value), key in zip(parsed, keys, strict=True)
+            if is_value and not _set(job, key, override.value())
+        ]
         if problems:
             raise ConfigError(problems)
         plain = fill(job)
@@ -169,16 +169,6 @@ def _set(job: dict[str, Any], path: Sequence[str], value: Any) -> bool:
         return False
     section[path[-1]] = copied(value)
     return True
-
-
-def _has_a_list(job: dict[str, Any], key: str) -> bool:
-    """Whether a key leads into a list."""
-    value: Any = job
-    for name in key.split("."):
-        if isinstance(value, list):
-            return True
-        value = value.get(name) if isinstance(value, dict) else None
-    return False
 
 
 def _keys(job: dict[str, Any], prefix: str = "") -> Iterator[str]:

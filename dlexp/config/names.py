@@ -49,6 +49,11 @@ FAMILIES: Mapping[str, Family] = {
     RANDOM_FEATURES: Family(
         ("width", "activation", "bias", "initialization"), ("width",), ("zeros", "normal")
     ),
+    "dlexp.models.convolutional.Conv1d": Family(("width", "depth", "activation")),
+    "dlexp.models.convolutional.CNN": Family(("width", "depth", "activation")),
+    "dlexp.models.residual.ResidualMLP": Family(("width", "depth", "activation")),
+    "dlexp.models.recurrent.GRU": Family(("width", "depth")),
+    "dlexp.models.transformer.Transformer": Family(("width", "depth", "activation")),
     "dlexp.models.approximants.bumps": Family(("width",), ("width",), in_double=True),
     "dlexp.models.approximants.tent_map": Family(("depth",), ("depth",), in_double=True),
     "dlexp.models.approximants.shallow_tent_map": Family(

@@ -85,7 +85,8 @@ def ticks_at(axes: "Axes", values: Iterable[float | Point], labels: Sequence[str
     ['1', '5', '200']
     """
     places = placeable([value[0] if isinstance(value, tuple) else value for value in values])
-    ticks = np.unique(places[np.isfinite(places)]).tolist()
+    shown = places > 0 if axes.get_xscale() == "log" else np.isfinite(places)
+    ticks = np.unique(places[shown]).tolist()
     if not ticks or (len(ticks) > _MOST_TICKS and labels is None):
         return axes
     from matplotlib.ticker import NullLocator

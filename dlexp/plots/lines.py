@@ -129,7 +129,7 @@ def bars(axes: "Axes", groups: Mapping[str, Sequence[float | None]], **style: An
     give_limits(axes).errorbar(x, mean, yerr=[mean - low, high - mean], fmt="none", **whiskers)
     _dots(axes, points, style["color"], beside=0.12)
     axes.plot(x, mean, zorder=3, clip_on=not points, **{**style, "linestyle": "none"})
-    axes.set_xticks(range(len(groups)), list(groups))
+    give_limits(axes).set_xticks(range(len(groups)), list(groups))
     axes.set_xlim(-0.6, len(groups) - 0.4)
     axes.grid(visible=False, axis="x")
     axes.tick_params(axis="x", length=0)

@@ -16,6 +16,7 @@ from dlexp.plots.axes import (
     legend,
     legend_below,
     legend_handles,
+    number_text,
     thin_ticks,
 )
 from dlexp.plots.lines import INTERVAL, LARGEST, LEFT_OUT, RUNS
@@ -147,7 +148,7 @@ def explain(figure: "Figure") -> list[str]:
     if is_low:
         notes.append("▼ Below the axis.")
     if is_lost:
-        notes.append(f"Left out: values that are undefined, infinite or beyond {LARGEST:.0e}.")
+        notes.append(f"Left out: values that are undefined, infinite or beyond {number_text(LARGEST)}.")
     if empty:
         notes.append(f"No values yet: {', '.join(dict.fromkeys(empty))}.")
     return notes

@@ -9,6 +9,7 @@ from typing import Any
 from dlexp.report.results import Results
 from dlexp.report.texts import region_text
 from dlexp.report.verdicts import LOOKS, found_text
+from dlexp.results.claims import Finding
 
 HEAD = """# Gallery
 
@@ -37,17 +38,14 @@ def gallery_entry(results: Results, figure: str | None, settings: str) -> dict[s
         "seconds": study.seconds,
         "figure": figure,
         "title": study.figures[0].title if study.figures else "",
-        "claims": [
-            {
-                "text": claim.text,
-                "verdict": claim.verdict,
-                "found": f"{found}, predicted {region_text(claim.region)}"
-                if (found := found_text(claim))
-                else claim.reason,
-            }
-            for claim in claims
-        ],
+        "claims": [{"text": c.text, "verdict": c.verdict, "found": _found(c)} for c in claims],
     }
+
+
+def _found(finding: Finding) -> str:
+    """Return estimate, interval and region as text, such as ``3.1 [2.3, 4.1], predicted at least 1.5``."""
+    text = found_text(finding)
+    return f"{text}, predicted {region_text(finding.region)}" if text else finding.reason
 
 
 def gallery_text(entries: Mapping[str, Mapping[str, Any]]) -> str:

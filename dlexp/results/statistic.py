@@ -67,6 +67,9 @@ class Term:
         settings = (f"{key}={'|'.join(map(_text, listed(value)))}" for key, value in self.where.items())
         return f"{self.metric} [{', '.join(settings)}]" if self.where else self.metric
 
+    def __str__(self) -> str:
+        return self.label
+
 
 @dataclass(frozen=True)
 class Replicates:

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import measures, report, stacks, step, sweep
+from benchmarks import measures, replay, report, stacks, step, sweep
 from benchmarks.__main__ import SECTIONS, run
 from benchmarks.jobs import plain_network
 from benchmarks.loops import VmapEnsemble, notebook_loop, plain_loop, vmap_loop
+from benchmarks.replay import VmapSteps, members_of
 from benchmarks.timing import Lap, Row, Section, Settings, in_turn, median, rows_of
 from dlexp.data.batches import BatchOrder
 
@@ -20,6 +21,7 @@ FAST = {
     "step": step.measure,
     "stacks": stacks.measure,
     "growth": stacks.growth,
+    "replay": replay.measure,
     "buckets": stacks.buckets,
 }
 
@@ -113,3 +115,13 @@ def test_an_unknown_section_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no section speed; there are measures"):
         run(["speed"], QUICK, tmp_path)
     assert set(FAST) < set(SECTIONS)
+
+
+@pytest.mark.parametrize("name", list(replay.MODELS)[:2])
+def test_networks_of_any_kind_are_trained_to_the_same_weights(name):
+    replayed, by_vmap = members_of(name, 2, QUICK), VmapSteps(members_of(name, 2, QUICK))
+    replay.Replay(replayed, {}).advance(0, 5)
+    by_vmap.advance(0, 5)
+    for position, member in enumerate(replayed):
+        for key, parameter in member.network.named_parameters():
+            assert torch.allclose(parameter, by_vmap.parameters[key][position], rtol=1e-4, atol=1e-6)

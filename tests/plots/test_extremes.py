@@ -73,7 +73,7 @@ KINDS: dict[str, Callable[[Any, list[list[float]]], Any]] = {
 }
 
 
-@pytest.mark.parametrize("is_log", [False, True])
+@pytest.mark.parametrize("is_log", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize(
     "rows",
     [

@@ -66,20 +66,6 @@ def test_outputs_failures_and_odd_names_are_shown(tmp_path, run, metrics):
     assert "1 run failed or unfinished, left out." in text
 
 
-def test_awkward_values_are_drawn_without_a_warning(tmp_path, run, metrics):
-    for i, decay in enumerate((0, 1e-4, 1e-2, 1.0)):
-        for seed in range(3):
-            loss = (0.0, -1.0, 5e3, 1e-300)[i]
-            run(tmp_path / "a", {"optimizer.weight_decay": decay}, metrics(loss, 0.0), seed=seed)
-            run(tmp_path / "b", {"optimizer.weight_decay": decay}, metrics(abs(loss), 1e-9 * seed), seed=seed)
-    run(tmp_path / "b", {"optimizer.weight_decay": 2.0}, {"test/loss": None, "train/loss": 1e300})
-    for name in ("a", "b"):
-        table = Table.read(tmp_path / name)
-        (drawn,) = write_figures(default_figures(table, name), table, tmp_path / name)
-        assert drawn.problem is None
-        assert imread(drawn.path).std() > 0.05
-
-
 def test_many_lines_and_categories_stay_figures(tmp_path, run, metrics):
     for rate in range(9):
         for width in (1, 10, 100):

@@ -17,7 +17,7 @@ from dlexp.report.tables import csv_text
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 STUDIES = sorted(path.parent.name for path in GOLDEN.glob("*/sweep.zip"))
-QUICK = ("double_descent", "loss_landscape", "representation")
+QUICK = ("loss_landscape",)
 EXTREMES = (1e308, math.inf, -1e308, 1.0, math.nan, 1.7e308, 5e-324, -math.inf, 0.0)
 
 
@@ -29,7 +29,7 @@ def check(results: Results) -> None:
     assert not [finding for finding in results.findings if math.isnan(finding.n)]
 
 
-@pytest.mark.parametrize("values", [[1e308], [math.inf], [math.nan], [5e-324], EXTREMES], ids=str)
+@pytest.mark.parametrize("values", [[1e308], [5e-324], EXTREMES], ids=str)
 def test_a_sweep_that_ended_anywhere_has_its_report(tmp_path, write_run, values):
     following = itertools.cycle(values)
     for width, seed in itertools.product((1, 5, 50), range(3)):

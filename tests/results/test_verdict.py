@@ -321,11 +321,6 @@ def test_controls(claim, five):
     assert [finding.name for finding in found.values() if finding.is_control] == ["claim", "behaves", "fails"]
 
 
-def test_order_of_runs_does_not_matter(find, peaked):
-    for statistic in (PEAK, slope("test/loss", along="model/parameters")):
-        assert find(statistic, exactly(5), peaked) == find(statistic, exactly(5), peaked[::-1])
-
-
 def crossed_runs(run: Callable[..., Run], effect: Callable[[int, int], float], n: int = 5) -> list[Run]:
     """Return the runs of a grid of data and model seeds."""
     return [

@@ -178,8 +178,9 @@ def test_members_that_are_unlike_are_denied(name, trusting, monkeypatch):
 
 
 MUST_BE_REPLAYED = """mlp|tied weights|PReLU|softmax|residual|LayerNorm|attention|multi-head attention|conv1d
-conv2d|GRU|embedding|integer buffer|weight norm|own autograd function|gradient inside|unused parameter|shared layer
-scalar parameter|list of parameters|frozen layer|hook on a tensor|BatchNorm of the batch|linear solve"""
+conv2d|GRU|embedding|integer buffer|weight norm|own autograd function|gradient inside|unused parameter
+shared layer|scalar parameter|list of parameters|frozen layer|hook on a tensor
+BatchNorm of the batch|linear solve"""
 REPLAYED = MUST_BE_REPLAYED.replace("\n", "|").split("|")
 UNTRAINABLE = ("weight norm, old", "pruned", "holds a lock", "returns a tuple", "half precision")
 UNTRAINABLE += ("squeezed", "sequence of outputs")

@@ -127,11 +127,13 @@ def _layerwise(function: FunctionalModel, outputs: int) -> ByLayers:
     """Return the way by layers, compared with that by Jacobians unless the model is a chain."""
     way = ByLayers(function, outputs)
     if not function.is_chain:
-        by_layers, by_jacobian = (
-            _kernel(other, function.x[:_COMPARED_ROWS], None, outputs, None)
-            for other in (way, ByJacobian(function, outputs))
-        )
-        if not agree(by_layers, by_jacobian):
+        rows, by_jacobian = function.x[:_COMPARED_ROWS], ByJacobian(function, outputs)
+        jacobian = torch.cat([by_jacobian.features(row[None]) for row in rows])  # one by one: the definition
+        kernels = function.vector.new_empty(2, outputs, len(rows), outputs, len(rows))
+        factors = way.features(rows)
+        way.contract(factors, factors, kernels[0])
+        by_jacobian.contract(jacobian, jacobian, kernels[1])
+        if not agree(*kernels):
             raise NotLayerwiseError(
                 "the outputs of a row depend on other rows, or on parameters otherwise than by linear layers"
             )

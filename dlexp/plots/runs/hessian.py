@@ -84,7 +84,7 @@ def draw_spectrum(eigenvalues: Array, counts: Sequence[int], *, step: int) -> "F
     'Spectrum at step 5: 1 negative, 1 zero, 1 positive eigenvalues'
     """
     n_negative, n_zero, n_positive = counts
-    n_shown = n_negative - int((eigenvalues < -LARGEST).sum())
+    n_shown = n_negative - int((eigenvalues.astype(float) < -LARGEST).sum())
     values = np.sort(placeable(eigenvalues))  # what is left out comes last
     values = values[np.isfinite(values)]
     negative, positive = values[:n_shown], values[n_shown + n_zero :]

@@ -50,17 +50,6 @@ def test_inertia_of_two_layer_linear_networks(kept, hidden):
     assert result.kind == ("degenerate" if k == 3 else "strict saddle")
 
 
-def test_depth_three_is_degenerate_at_the_origin():
-    model = linear_network(3, 3, 3, 3)
-    for p in model.parameters():
-        p.data.zero_()
-    x = torch.eye(3, dtype=DOUBLE)
-    result = classify_critical_point(model, half_square_sum, x, x)
-    assert result.kind == "degenerate"
-    assert result.inertia == (0, 27, 0)
-    assert result.gradient_norm == 0
-
-
 def test_minimum_maximum_and_no_critical_point():
     x = torch.randn(10, 2, dtype=DOUBLE, generator=torch.Generator().manual_seed(0))
     model = nn.Linear(2, 1, bias=False, dtype=DOUBLE)

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from dlexp.measures.functional import parameter_vector
 from dlexp.measures.risk import linear_system, minimum_norm_distance, minimum_norm_solution
 from dlexp.models.mlp import MLP
 
@@ -70,18 +69,6 @@ def test_distances_of_planted_weights():
     assert distance.row_space_distance == pytest.approx(0.5)
     assert distance.null_space_norm == pytest.approx(2)
     assert distance.distance_to_limit == pytest.approx(math.sqrt(0.5))
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_linear_system_of_a_linear_model_reproduces_its_outputs(dtype):
-    model = MLP(input_dim=4, width=[], depth=0, output_dim=3, generator=torch.Generator().manual_seed(0)).to(
-        dtype
-    )
-    x, y = randn(6, 4).to(dtype), randn(6, 3, seed=1).to(dtype)
-    design, targets = linear_system(model, x, y)
-    residual = design @ parameter_vector(model) - targets
-    torch.testing.assert_close(residual, (model(x) - y).detach().reshape(-1))
-    assert design.shape == (18, 15)
 
 
 def test_linear_system_of_a_random_feature_model_has_its_features_and_offset():
