@@ -1,6 +1,6 @@
 # make study   sets up and runs the main job: five widths, a table, a figure, TensorBoard runs
 # make studies every study of conf/study, then outputs/index.html; FAST=1 for a quick look at each
-# make gallery the same, then the README's gallery
+# make gallery the same, then docs/gallery.md
 # make test    sets up and runs lint, types and tests
 # make test-all also the heavy tests; make peers adds the independent libraries that some of them compare with
 # make mutants plants 150 faults, one at a time, and counts those that the tests notice; goes on where it stopped

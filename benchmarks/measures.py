@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.jobs import plain_network
 from benchmarks.timing import Section, Settings, in_turn, rows_of, timed
-from dlexp.measures.functional import functional_loss, mean_squared_error, parameter_vector
+from dlexp.measures.functional import FunctionalLoss, mean_squared_error, parameter_vector
 from dlexp.measures.hessian import hvp, spectral_density
 from dlexp.measures.landscape import loss_plane, random_direction
 from dlexp.measures.ntk import empirical_ntk
@@ -102,7 +102,7 @@ def _nngeometry_ntk(model: nn.Module, x: Tensor) -> Tensor:
 
 def _hvp_ways(sizes: list[int], n: int, count: int, dtype: torch.dtype) -> Ways:
     model, x, y = _problem(sizes, n, dtype)
-    loss, point = functional_loss(model, mean_squared_error, x, y), parameter_vector(model)
+    loss, point = FunctionalLoss(model, mean_squared_error, x, y).swapped, parameter_vector(model)
     vectors = torch.randn(count, len(point), dtype=dtype, generator=_generator())
     variable = point.clone().requires_grad_()
 

@@ -5,12 +5,13 @@
 2
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlexp.own import own_parts
 from dlexp.report.names import axis_name, metric_name
 
 if TYPE_CHECKING:
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
     from dlexp.results.claims import Finding
 
 
-def sweep(*overrides: str, name: str | None = None) -> "Sweep":
+def sweep(
+    *overrides: str,
+    name: str | None = None,
+    model: type | None = None,
+    measures: Sequence[Callable[..., Any]] = (),
+) -> "Sweep":
     """Run a sweep, as ``python scripts/train.py -m ...`` does, and return what came of it.
 
     Jobs that are finished are not run again. Nothing is changed in the calling process: neither its logging
@@ -32,11 +38,16 @@ def sweep(*overrides: str, name: str | None = None) -> "Sweep":
     Args:
         overrides: as on the command line: ``"model.width=1,2,5"``, ``"seed=range(5)"``.
         name: results go to ``outputs/<name>``; None: the name that the configuration gives.
+        model: a class of networks of one's own, in place of ``model=own model._target_=``.
+        measures: functions of one's own, taken as ``callbacks=function`` takes one.
+
+    What cannot be imported by its name (a class of a notebook, a lambda) needs a ``name``, is trained anew at
+    each call, and in this process.
 
     Raises ``ConfigError`` with a sentence for each problem, before any job has begun. A job that fails or
     diverges raises nothing: :attr:`Sweep.runs` says so.
     """
-    return _run(["-m", *overrides, *_named(name)])
+    return _run(["-m", *own_parts(model, measures, name), *overrides, *_named(name)])
 
 
 def study(

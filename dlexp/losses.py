@@ -145,9 +145,9 @@ def find(name: str) -> Loss:
     try:
         loss = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"training.loss={name} is not allowed: {error}") from None
+        raise ValueError(f"training.loss={name} is not allowed: {error}.") from None
     if not isinstance(loss, Loss):
-        raise ValueError(f"training.loss={name} is not allowed: it must be a dlexp.losses.Loss")
+        raise ValueError(f"training.loss={name} is not allowed: it must be a dlexp.losses.Loss.")
     return loss
 
 

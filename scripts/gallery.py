@@ -1,4 +1,4 @@
-"""Bring the README's gallery of studies up to date: python scripts/gallery.py, after `make studies`"""
+"""Bring docs/gallery.md up to date: python scripts/gallery.py, after `make studies`"""
 
 import sys
 

@@ -24,6 +24,12 @@ from dlexp.train.job_folder import Task
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take how often each kind of sweep is killed by ``tests/faults``, where the slow tests run."""
+    parser.addoption("--kills", type=int, default=4)
+
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

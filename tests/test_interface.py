@@ -3,6 +3,7 @@
 import logging
 import math
 import random
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -17,7 +18,15 @@ from dlexp.records.run import Run, write_arrays
 from dlexp.results.labelled import labelled_array, labelled_curves
 from dlexp.results.table import Table, TableError
 
-SMALL = ("model.width=2,5", "seed=range(3)", "trainer.max_steps=20", "callbacks=ntk", "logger=none")
+PAGE = Path(__file__).parents[1] / "docs" / "python.md"
+SMALL = (
+    "model.width=2,5",
+    "seed=range(3)",
+    "trainer.max_steps=20",
+    "callbacks=ntk",
+    "callbacks.ntk.figures=false",
+    "logger=none",
+)
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +202,55 @@ def test_values_of_several_kinds_are_texts(tmp_path):
 def test_nothing_done_is_said():
     with pytest.raises(TableError, match="No run is done"):
         labelled_curves(Table(()))
+
+
+def test_the_page_of_the_documentation_does_what_it_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.S):
+        exec(compile(block, str(PAGE), "exec"), names)
+    assert names["sweep"].curves["ntk/drift"].sizes == {"model.width": 3, "seed": 3, "step": 22}
+    assert names["gap"].isel(step=-1).notnull().all()
+    assert names["run"].status == "done"
+    assert names["earlier"].runs.equals(names["sweep"].runs)
+    assert {run.seed for run in names["bias"].results.table.rows} == {100, 101, 102}
+
+
+class Scaled(torch.nn.Linear):
+    """A network of one's own that can be imported."""
+
+    def __init__(self, *, input_dim, output_dim, generator):
+        super().__init__(input_dim, output_dim)
+        torch.nn.init.normal_(self.weight, generator=generator)
+
+
+def largest_weight(member):
+    return member.network.weight.abs().max()
+
+
+def test_own_objects_that_can_be_imported_are_kept_by_their_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = dlexp.sweep("seed=0,1", "trainer.max_steps=2", model=Scaled, measures=[largest_weight])
+    assert set(found.runs["model._target_"]) == {f"{__name__}.Scaled"}
+    for run in found.results.table.rows:
+        network = found.network(seed=run.seed)
+        assert type(network) is Scaled
+        assert run.metrics["function/largest_weight"] == pytest.approx(network.weight.abs().max().item())
+
+
+def test_own_objects_of_a_notebook_are_trained_anew(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    class Local(Scaled):
+        pass
+
+    asked = {"model": Local, "measures": [lambda member: {"mine/one": 1}, lambda member: {"mine/two": 2}]}
+    with pytest.raises(dlexp.ConfigError, match="name is missing"):
+        dlexp.sweep("trainer.max_steps=2", **asked)
+    first, second = (dlexp.sweep("trainer.max_steps=2", name="mine", **asked) for _ in range(2))
+    assert list(second.runs["mine/two"]) == [2]
+    assert second.results.table.rows[0].written > first.results.table.rows[0].written
+    assert type(second.network()) is Local
 
 
 def test_all_public_names_are_there():

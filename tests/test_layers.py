@@ -13,8 +13,10 @@ PACKAGE = Path(dlexp.__file__).parent
 
 FLOORS = {
     "losses": 0,
+    "estimate": 0,
     "frameworks": 0,
     "guest": 0,
+    "own": 1,
     "config": 0,
     "seeding": 1,
     "targets": 1,

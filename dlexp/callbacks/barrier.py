@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor, nn
 
-from dlexp.callbacks.base import MeasureCallback
+from dlexp.callbacks.base import MeasureCallback, training_loss
 from dlexp.config.callbacks import BarrierSettings
 from dlexp.measures.connectivity import (
     BARRIER_DEFINITIONS,
@@ -112,7 +112,7 @@ class Barrier(MeasureCallback):
         ends = end_points(trial.network, trial.network if self._partner is None else self._partner)
         if self.settings.matching:
             match_permutation(trial.network, trial.network)
-        path_losses(trial.network, trial.loss, trial.tensors.x_train, trial.tensors.y_train, ends, points=3)
+        path_losses(*training_loss(trial), ends, points=3)
 
     def measure(self, member: Member) -> Mapping[str, float]:
         """Return the barriers on the straight lines to the partner as it is now."""
@@ -179,10 +179,7 @@ class Barrier(MeasureCallback):
             if not bool(self._ends.isfinite().all()):
                 raise FloatingPointError("an end is not finite")
             return fit_bezier(
-                member.network,
-                member.loss,
-                member.tensors.x_train,
-                member.tensors.y_train,
+                *training_loss(member),
                 self._ends,
                 generator=self.generator(),
                 steps=how.curve_steps,

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from pytorch_lightning import Trainer
-from torch import nn
+from torch import Tensor, nn
 
 from dlexp.callbacks.configured import ConfiguredCallback
 from dlexp.config.schedule import CallbackSettings, Schedule
+from dlexp.measures.functional import Loss
 from dlexp.seeding import make_generator
 from dlexp.train.member import Member
 from dlexp.train.network import evaluation_mode
@@ -143,6 +144,12 @@ class MeasureCallback(ConfiguredCallback, ABC):
                 yield
         finally:
             self._seconds += time.perf_counter() - start
+
+
+def training_loss(member: Member, n_samples: int | None = None) -> tuple[nn.Module, Loss, Tensor, Tensor]:
+    """Return what measures of a loss take: network, loss, and the first training rows, None for all."""
+    rows = slice(n_samples)
+    return member.network, member.loss, member.tensors.x_train[rows], member.tensors.y_train[rows]
 
 
 def is_finite(network: nn.Module) -> bool:

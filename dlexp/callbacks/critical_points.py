@@ -2,9 +2,11 @@
 
 import copy
 import logging
+import math
 from collections.abc import Mapping
 
 import torch
+from scipy.stats import spearmanr
 from torch import Tensor
 
 from dlexp.callbacks.base import MeasureCallback
@@ -16,7 +18,6 @@ from dlexp.measures.hessian import (
     find_critical_point,
     goe_positive_definite_share,
     is_degenerate,
-    rank_correlation,
 )
 from dlexp.plots.runs.critical_points import draw_critical_points
 from dlexp.train.member import Member
@@ -127,8 +128,9 @@ class CriticalPoints(MeasureCallback):
 
 def index_metrics(index: Tensor, loss: Tensor) -> dict[str, float]:
     """Return how the loss of points depends on their index, both (points,)."""
+    varies = len(index.unique()) > 1 and len(loss.unique()) > 1
     return {
-        "critical_points/rank_correlation": rank_correlation(index, loss),
+        "critical_points/rank_correlation": float(spearmanr(index, loss).statistic) if varies else math.nan,
         **{f"critical_points/loss_index_{k}": _mean(loss[index == k]) for k in index.unique().tolist()},
     }
 

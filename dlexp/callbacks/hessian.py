@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
-from dlexp.callbacks.base import MeasureCallback
+from dlexp.callbacks.base import MeasureCallback, training_loss
 from dlexp.callbacks.edge import edge_metrics, eigenvalue_lines, reason_without_edge
 from dlexp.config.callbacks import HessianSettings
 from dlexp.measures.functional import parameter_vector
@@ -80,7 +80,7 @@ class Hessian(MeasureCallback):
 
     def try_on(self, trial: Member) -> None:
         """Differentiate the loss twice."""
-        network, loss, x, y = self._loss(trial)
+        network, loss, x, y = training_loss(trial, self.settings.n_samples)
         hvp(network, loss, x, y, parameter_vector(network))
 
     def measure(self, member: Member) -> Mapping[str, float]:
@@ -107,7 +107,7 @@ class Hessian(MeasureCallback):
                 self.draw(member, "hessian/spectrum", draw_spectrum, values, signs, step=step)
             elif self.settings.density_probes is not None:
                 density = spectral_density(
-                    *self._loss(member),
+                    *training_loss(member, self.settings.n_samples),
                     n_probes=self.settings.density_probes,
                     n_steps=self.settings.density_steps,
                     **self._how(),
@@ -129,19 +129,14 @@ class Hessian(MeasureCallback):
         names += ["trace", "trace_standard_error"] * (is_dense or chosen.trace_probes is not None)
         return [f"hessian/{name}" for name in (*names, *["negative_fraction"] * is_dense)]
 
-    def _loss(self, member: Member) -> tuple[Any, ...]:
-        """Return what the measures take: network, loss and the rows used."""
-        rows = slice(self.settings.n_samples)
-        return member.network, member.loss, member.tensors.x_train[rows], member.tensors.y_train[rows]
-
     def _how(self) -> dict[str, Any]:
         return {"generator": self.generator(), "batch_size": self.settings.batch_size}
 
     def _spectrum(self, member: Member) -> Tensor:
         """Return all eigenvalues, found once a step."""
         if self._eigenvalues is None or self._eigenvalues[0] != member.step:
-            found = spectrum(*self._loss(member), batch_size=self.settings.batch_size)
-            self._eigenvalues = member.step, found
+            loss = training_loss(member, self.settings.n_samples)
+            self._eigenvalues = member.step, spectrum(*loss, batch_size=self.settings.batch_size)
         return self._eigenvalues[1]
 
     def _exactly(self, member: Member) -> dict[str, float]:
@@ -151,11 +146,12 @@ class Hessian(MeasureCallback):
         return dict(zip(self._names(member), values, strict=True))
 
     def _by_products(self, member: Member) -> dict[str, float]:
+        loss, how = training_loss(member, self.settings.n_samples), self.settings
         found = top_eigenvalues(
-            *self._loss(member),
-            end="both" if self.settings.smallest else "largest",
+            *loss,
+            end="both" if how.smallest else "largest",
             start=self._eigenvectors,
-            tolerance=self.settings.tolerance,
+            tolerance=how.tolerance,
             **self._how(),
         )
         if not found.converged:
@@ -163,6 +159,6 @@ class Hessian(MeasureCallback):
             log.warning("the extreme eigenvalues at step %d are known up to %.2g only", member.step, error)
         self._eigenvectors = found.eigenvectors if bool(found.eigenvectors.isfinite().all()) else None
         values = found.eigenvalues.tolist()
-        if self.settings.trace_probes is not None:
-            values += trace(*self._loss(member), n_probes=self.settings.trace_probes, **self._how())[:2]
+        if how.trace_probes is not None:
+            values += trace(*loss, n_probes=how.trace_probes, **self._how())[:2]
         return dict(zip(self._names(member), values, strict=True))

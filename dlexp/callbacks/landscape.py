@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.trajectory import Trajectory
+from dlexp.callbacks.base import MeasureCallback, training_loss
 from dlexp.config.callbacks import LandscapeSettings
-from dlexp.measures.functional import Loss, parameter_vector
+from dlexp.measures.functional import parameter_vector
 from dlexp.measures.landscape import (
     balance_relu_units,
     centred_grid,
@@ -19,8 +18,10 @@ from dlexp.measures.landscape import (
     loss_plane,
     negative_second_difference_share,
     random_direction,
+    random_walk_explained_variance,
     rescale_first_layer,
     rescaling_change,
+    trajectory_components,
 )
 from dlexp.plots.runs.landscape import Surface, draw_contours, draw_lines, draw_surfaces
 from dlexp.train.member import Member
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 NEGATIVE = "landscape/negative_second_differences"
 RANDOM_AXES = ("first random direction", "second random direction")
+FEWEST_POINTS = 3  # to have two principal components
 MARGIN = 1.25  # how much farther than the trajectory its plane reaches
 
 
@@ -89,14 +91,14 @@ class Landscape(MeasureCallback):
     def try_on(self, trial: Member) -> None:
         """Begin, and evaluate the loss on the shortest of lines."""
         super().try_on(trial)
-        loss_line(trial.network, *_loss(trial), self._directions(trial.network)[0], extent=1.0, points=3)
+        loss_line(*training_loss(trial), self._directions(trial.network)[0], extent=1.0, points=3)
 
     def measure(self, member: Member) -> Mapping[str, float]:
         """Return what the lines tell; keep them, and the weights."""
         network, chosen = self._subject(member), self.settings
         directions = self._directions(network)
         lines = [
-            loss_line(network, *_loss(member), d, extent=chosen.extent, points=chosen.line_points)
+            loss_line(network, *training_loss(member)[1:], d, extent=chosen.extent, points=chosen.line_points)
             for d in directions[: chosen.lines]
         ]
         losses = torch.stack([line.losses for line in lines]).cpu()
@@ -158,15 +160,14 @@ class Landscape(MeasureCallback):
 
     def _surface(self, member: Member, network: nn.Module, directions: Tensor, extent: float) -> Surface:
         points = self.settings.plane_points
-        plane = loss_plane(network, *_loss(member), directions, extent=extent, points=points)
+        plane = loss_plane(network, *training_loss(member)[1:], directions, extent=extent, points=points)
         return Surface(plane.first.cpu().double().numpy(), plane.losses.cpu().double().numpy())
 
     def _rescaling_changes(self, member: Member, factor: float) -> dict[str, float]:
         how = self.settings
         return {
             f"landscape/rescaling_change_{name}": rescaling_change(
-                member.network,
-                *_loss(member),
+                *training_loss(member),
                 factor,
                 normalize,
                 bias=how.bias,
@@ -178,18 +179,28 @@ class Landscape(MeasureCallback):
         }
 
     def _draw_trajectory(self, member: Member) -> "tuple[np.ndarray | None, tuple[str, str]]":
-        """Keep the plane that the trajectory lies in; return the trajectory in it and the axes' names."""
-        found = Trajectory.of(self._trajectory)
-        member.record(found.metrics)
-        if found.coordinates is None:
+        """Keep the plane that the trajectory lies in; return the trajectory in it and the axes' names.
+
+        The plane is that of the usual, centred components, so that their shares of the variance can be
+        compared with those of a random walk of as many points.
+        """
+        vectors = torch.stack(self._trajectory).double()
+        walk = random_walk_explained_variance(2, steps=max(len(vectors), FEWEST_POINTS))
+        has_plane = len(vectors) >= FEWEST_POINTS and bool((vectors != vectors[0]).any())
+        found = trajectory_components(vectors) if has_plane and vectors.shape[1] >= 2 else None
+        shares = torch.full((2,), math.nan) if found is None else found.explained_variance
+        both = {"explained_variance": shares, "random_walk_variance": walk}
+        member.record({f"landscape/{name}_{k + 1}": float(both[name][k]) for name in both for k in range(2)})
+        first, second = (
+            f"component {k + 1}: {100 * shares[k]:.0f} % of the variance\n(random walk {100 * walk[k]:.0f} %)"
+            for k in range(2)
+        )
+        if found is None:
             log.warning("callback landscape: no plane: the trajectory has no two principal components")
-            return None, found.labels
-        extent = MARGIN * self.settings.extent * float(np.abs(found.coordinates).max())
+            return None, (first, second)
+        coordinates = ((vectors - vectors[-1]) @ found.directions.T).numpy()
+        extent = MARGIN * self.settings.extent * float(np.abs(coordinates).max())
         directions = found.directions.to(parameter_vector(member.network))
         self._surfaces[member.step] = self._surface(member, member.network, directions, extent)
-        member.recorder.record_array("landscape/trajectory", found.coordinates)
-        return found.coordinates, found.labels
-
-
-def _loss(member: Member) -> tuple[Loss, Tensor, Tensor]:
-    return member.loss, member.tensors.x_train, member.tensors.y_train
+        member.recorder.record_array("landscape/trajectory", coordinates)
+        return coordinates, (first, second)

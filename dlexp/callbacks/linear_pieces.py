@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from dlexp.callbacks.base import MeasureCallback
 from dlexp.config.callbacks import LinearPiecesSettings
-from dlexp.measures.approximation import linear_pieces
+from dlexp.measures.linear_pieces import linear_pieces
 from dlexp.train.member import Member
 
 

@@ -1,13 +1,14 @@
 """The network linearised at its initialisation, trained by the same gradient descent in closed form."""
 
 import math
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from dlexp.callbacks.edge import has_learning_rates_by_layer
 from dlexp.measures.ntk import empirical_ntk, linearized_predictions
+from dlexp.measures.ntk.linearized import SquaredLoss
 from dlexp.train.member import Member
 
 LOSSES = {"mse": "mean", "half_mse": "half_mean"}
@@ -37,54 +38,39 @@ def reason_without_closed_form(member: Member) -> str | None:
     return None
 
 
+Start = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, float]
+"""The first arguments of :func:`linearized_predictions`: kernels, outputs at the start, targets, rate."""
+
+
 class Linearization:
-    """What :func:`linearized_predictions` needs, taken from a network as it is now.
+    """The network as it is now, linearised, and what it predicts at inputs x (M, ...) while it trains.
 
     The kernel is that of the whole training set, as the whole set moves the predictions.
+
+    Attributes:
+        f0_x: the network's outputs (M, K) now.
     """
 
     def __init__(self, member: Member, x: Tensor) -> None:
-        tensors, network = member.tensors, member.network
-        self.y = tensors.y_train
-        self.kernel_tt = empirical_ntk(network, tensors.x_train)
-        self.kernel_xt = empirical_ntk(network, x, tensors.x_train)
+        network, tensors = member.network, member.tensors
+        kernels = empirical_ntk(network, tensors.x_train), empirical_ntk(network, x, tensors.x_train)
         with torch.no_grad():
-            self.f0_t, self.f0_x = network(tensors.x_train), network(x)
-        self.first_step = member.step
-        self.lr = member.optimizer_settings.lr
-        self.loss: Any = LOSSES[member.loss.name]
+            f0_t, self.f0_x = network(tensors.x_train), network(x)
+        rest = tensors.y_train, member.optimizer_settings.lr
+        self._first_step, self._loss = member.step, cast(SquaredLoss, LOSSES[member.loss.name])
+        self._start: Start = (*kernels, f0_t, self.f0_x, *rest)
+        # f_0(x) + K_xt K_tt^-1 (y - f_0(t)); kernel regression without a ridge leaves f_0 out.
+        nothing = torch.zeros_like(f0_t), torch.zeros_like(self.f0_x)
+        ends: dict[str, Start] = {
+            "interpolation": self._start,
+            "kernel_regression": (*kernels, *nothing, *rest),
+        }
         self._ends = {
-            "interpolation": self.interpolation(from_initial=True),
-            "kernel_regression": self.interpolation(from_initial=False),
+            name: linearized_predictions(*start, math.inf, dynamics="gradient_flow")
+            for name, start in ends.items()
         }
 
-    def predictions(self, step: int) -> Tensor:
-        """Return the linearised network's outputs at x (M, K) after ``step`` steps of training."""
-        return linearized_predictions(
-            self.kernel_tt,
-            self.kernel_xt,
-            self.f0_t,
-            self.f0_x,
-            self.y,
-            self.lr,
-            step - self.first_step,
-            loss=self.loss,
-        )
-
-    def all_predictions(self, step: int) -> dict[str, Tensor]:
-        """Return its outputs after ``step`` steps, where they end, and kernel regression's, by name."""
-        return {"linearized": self.predictions(step), **self._ends}
-
-    def interpolation(self, *, from_initial: bool) -> Tensor:
-        """Return where the linearised network's outputs at x (M, K) end: kernel interpolation.
-
-        ``f_0(x) + K_xt K_tt^-1 (y - f_0(t))``; ``from_initial`` false leaves f_0 out, which is what kernel
-        regression without a ridge predicts.
-        """
-        f0_t, f0_x = self.f0_t, self.f0_x
-        if not from_initial:
-            f0_t, f0_x = torch.zeros_like(f0_t), torch.zeros_like(f0_x)
-        kernels = self.kernel_tt, self.kernel_xt
-        return linearized_predictions(
-            *kernels, f0_t, f0_x, self.y, self.lr, math.inf, dynamics="gradient_flow"
-        )
+    def predictions(self, step: int) -> dict[str, Tensor]:
+        """Return its outputs (M, K) after ``step`` steps and at the end, and kernel regression's, by name."""
+        steps = step - self._first_step
+        return {"linearized": linearized_predictions(*self._start, steps, loss=self._loss), **self._ends}

@@ -91,7 +91,7 @@ class NTK(MeasureCallback):
         }
         if self._linearization is not None:
             outputs = self._outputs(member)
-            for name, predicted in self._linearization.all_predictions(member.step).items():
+            for name, predicted in self._linearization.predictions(member.step).items():
                 metrics[f"ntk/{name}_gap"] = relative_distance(outputs, predicted)
         return metrics
 
@@ -108,7 +108,8 @@ class NTK(MeasureCallback):
         last = {"last_step": member.step}
         self.draw(member, "ntk/drift", draw_drift, steps, **changes, **maps, **last)
         if self._linearization is not None:
-            outputs, predicted = self._outputs(member), self._linearization.predictions(member.step)
+            outputs = self._outputs(member)
+            predicted = self._linearization.predictions(member.step)["linearized"]
             tensors = {"network": outputs, "linearized": predicted, "initial": self._linearization.f0_x}
             predictions = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
             for name in ("network", "linearized"):

@@ -5,20 +5,18 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from pytorch_lightning import Trainer
 from torch import Tensor, nn
 
 from dlexp.callbacks.base import MeasureCallback
-from dlexp.callbacks.pruning_controls import controlled
 from dlexp.config.callbacks import PruningSettings
-from dlexp.measures.pruning import (
-    Masks,
-    dense_masks,
-    density,
-    magnitude_masks,
-)
+from dlexp.measures.functional import trainable_parameters
+from dlexp.measures.pruning import Masks, dense_masks, density, magnitude_masks, random_masks, random_signs
 from dlexp.plots.runs.pruning import draw_pruning
+from dlexp.seeding import derive_seed
 from dlexp.train.member import Companion, Member
+from dlexp.train.network import redrawn
 from dlexp.train.plan import Plan, Schedule
 
 log = logging.getLogger(__name__)
@@ -166,6 +164,37 @@ class Pruning(MeasureCallback):
     def _cycle_ends(self, total_steps: int) -> list[int]:
         length, first = self._cycle_length(total_steps), self.settings.rewind_step
         return [first + cycle * length for cycle in range(1, self.settings.rounds + 2)]
+
+
+def controlled(
+    settings: PruningSettings,
+    member: Member,
+    weights: Mapping[str, Tensor],
+    masks: Masks,
+    *,
+    cycle: int,
+    generator: torch.Generator,
+) -> tuple[Mapping[str, Tensor], Masks]:
+    """Return the weights and masks that a cycle of training begins with, under ``settings.control``.
+
+    Args:
+        settings: of the callback pruning.
+        member: what is trained.
+        weights, masks: those of the ticket, with which the cycle begins without a control.
+        cycle: counted from 1, the first after a pruning.
+        generator: of random masks and signs.
+    """
+    match settings.control:
+        case "random":
+            return weights, random_masks(masks, generator=generator)
+        case "reinitialize":
+            seed = derive_seed(f"callbacks/pruning/reinitialize/{cycle}", settings.seed)
+            drawn = trainable_parameters(redrawn(member.network_settings, member.network, seed))
+            return {name: drawn.get(name, value) for name, value in weights.items()}, masks
+        case "random_signs":
+            return random_signs(weights, masks, generator=generator), masks
+        case _:
+            return weights, masks
 
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:

@@ -4,9 +4,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from dlexp.callbacks.base import MeasureCallback
+from dlexp.callbacks.base import MeasureCallback, training_loss
 from dlexp.config.callbacks import SHARPNESS_MEASURES, SharpnessSettings
-from dlexp.measures.sharpness import average, one_step, worst_case
+from dlexp.measures.sharpness import Normalization, average, one_step, worst_case
 from dlexp.train.member import Member
 
 log = logging.getLogger(__name__)
@@ -38,8 +38,9 @@ class Sharpness(MeasureCallback):
 
     def try_on(self, trial: Member) -> None:
         """Take one ascent step, and evaluate the loss at a few points at once."""
-        one_step(*self._loss(trial), radius=self.settings.radius)
-        average(*self._loss(trial), radius=self.settings.radius, n_samples=2, generator=self.generator())
+        loss, radius = training_loss(trial, self.settings.n_samples), self.settings.radius
+        one_step(*loss, radius=radius)
+        average(*loss, radius=radius, n_samples=2, generator=self.generator())
 
     def measure(self, member: Member) -> Mapping[str, float]:
         """Return the metrics."""
@@ -49,49 +50,32 @@ class Sharpness(MeasureCallback):
                 metrics |= self._metrics(measure, member)
         return metrics
 
-    def _loss(self, member: Member) -> tuple[Any, ...]:
-        """Return what the measures take: network, loss and the rows used."""
-        rows = slice(self.settings.n_samples)
-        return member.network, member.loss, member.tensors.x_train[rows], member.tensors.y_train[rows]
-
     def _metrics(self, measure: str, member: Member) -> dict[str, float]:
-        loss, radius = self._loss(member), self.settings.radius
+        how, loss = self.settings, training_loss(member, self.settings.n_samples)
+        drawn: Any = {"generator": self.generator(), "chunk_size": how.chunk_size}
         match measure:
-            case "worst_case":
-                return {"sharpness/worst_case": self._worst_case(member, measure, radius=radius)}
             case "one_step":
-                return {"sharpness/one_step": one_step(*loss, radius=radius)}
+                return {"sharpness/one_step": one_step(*loss, radius=how.radius)}
             case "average":
-                mean = average(
-                    *loss,
-                    radius=radius,
-                    n_samples=self.settings.n_directions,
-                    generator=self.generator(),
-                    chunk_size=self.settings.chunk_size,
-                )
+                mean = average(*loss, radius=how.radius, n_samples=how.n_directions, **drawn)
                 return {
                     "sharpness/average": mean.increase,
                     "sharpness/average_standard_error": mean.standard_error,
                 }
-            case _:
-                radius = self.settings.adaptive_radius
-                increase = self._worst_case(member, measure, radius=radius, normalization="adaptive")
-                return {"sharpness/adaptive": increase}
-
-    def _worst_case(self, member: Member, measure: str, **ball: Any) -> float:
+        normalization: Normalization = "adaptive" if measure == "adaptive" else "none"
         found = worst_case(
-            *self._loss(member),
-            n_starts=self.settings.n_starts,
-            max_steps=self.settings.max_steps,
-            generator=self.generator(),
-            chunk_size=self.settings.chunk_size,
-            **ball,
+            *loss,
+            radius=how.adaptive_radius if measure == "adaptive" else how.radius,
+            normalization=normalization,
+            n_starts=how.n_starts,
+            max_steps=how.max_steps,
+            **drawn,
         )
         if not found.converged:
             log.info(
                 "sharpness/%s at step %d: the search used up max_steps=%d, the value is a lower bound",
                 measure,
                 member.step,
-                self.settings.max_steps,
+                how.max_steps,
             )
-        return found.increase
+        return {f"sharpness/{measure}": found.increase}

@@ -38,6 +38,8 @@ def call_as_guest(arguments: Sequence[str]) -> Command:
         try:
             call(arguments, command)
         except SystemExit as end:
+            if isinstance(end.__cause__, ConfigError):
+                raise ConfigError(end.__cause__.problems) from None
             if isinstance(end.code, str):
                 raise ConfigError(end.code.splitlines()) from None
             raise

@@ -1,4 +1,4 @@
-"""``python scripts/gallery.py``: bring the README's gallery up to date with the studies in ``outputs``."""
+"""``python scripts/gallery.py``: bring ``docs/gallery.md`` up to date with the studies in ``outputs``."""
 
 import hashlib
 import json
@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dlexp.config.identity import identity
 from dlexp.config.plain import to_plain
 from dlexp.config.resolve import conf_directory, register
 from dlexp.records.files import write_atomically
-from dlexp.report.gallery import gallery_entry, gallery_text, replace_gallery
+from dlexp.report.gallery import gallery_entry, gallery_text
 from dlexp.report.index import figures_on_disk, read_studies
 from dlexp.results.kept import PACKAGE, load_python
 from dlexp.results.study import study_of
@@ -41,7 +42,7 @@ def _digest(name: str, config: Any) -> str:
 
     study = study_of(load_python(f"{PACKAGE}.{name}")[0], name, name)
     settings = {
-        "job": to_plain(config),
+        "job": identity(to_plain(config)),
         "study": OmegaConf.to_container(config.study, resolve=True),
         "sweep": OmegaConf.to_container(config.hydra.sweeper.params, resolve=True),
         "question": study.question,
@@ -50,8 +51,8 @@ def _digest(name: str, config: Any) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def main(outputs: Path = Path("outputs"), readme: Path = Path("README.md")) -> int:
-    """Copy the main figures, write ``gallery.json`` and the README's section; return the exit code."""
+def main(outputs: Path = Path("outputs"), page: Path = Path("docs/gallery.md")) -> int:
+    """Copy the main figures, write ``gallery.json`` and the page; return the exit code."""
     digests = settings_digests()
     found = {results.folder.name: results for results in read_studies(outputs)}
     missing = [name for name in digests if (r := found.get(name)) is None or not r.study or r.study.fast]
@@ -68,6 +69,6 @@ def main(outputs: Path = Path("outputs"), readme: Path = Path("README.md")) -> i
             shutil.copyfile(figures[0].path, folder / figure)
         entries[name] = gallery_entry(found[name], figure, digest)
     write_atomically(folder / FILE, json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
-    write_atomically(readme, replace_gallery(readme.read_text(encoding="utf-8"), gallery_text(entries)))
-    print(f"{readme} and {folder} show {len(entries)} studies.")
+    write_atomically(page, gallery_text(entries))
+    print(f"{page} and {folder} show {len(entries)} studies.")
     return 0

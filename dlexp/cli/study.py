@@ -12,8 +12,9 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from dlexp.config.errors import not_allowed, refuse
+from dlexp.config.hydra_internals import told_in_sentences
 from dlexp.config.jobs import Job
-from dlexp.launch.command import refuse
 
 ARMS_SWEEPER = "hydra_plugins.dlexp_sweepers.ArmsSweeper"
 KEYS = {"python": str, "arms": Mapping, "fast": Mapping}
@@ -25,7 +26,19 @@ class StudyCallback(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the study and keep it."""
-        chosen = [o for o in config.hydra.overrides.task if o.startswith("study=")]
+        with told_in_sentences():
+            self._check_and_keep(config)
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Refuse a study as one job: its sweep and its arms would be left out."""
+        study = config.hydra.runtime.choices.get("study")
+        if config.study or config.hydra.sweeper.get("params"):
+            refuse(
+                [f"study={study} is not allowed without -m or hydra.mode: MULTIRUN in its file: it sweeps."]
+            )
+
+    def _check_and_keep(self, config: DictConfig) -> None:
+        chosen = [line for line in _task_overrides(config) if line.startswith("study=")]
         if any("," in override for override in chosen):
             refuse([f"{chosen[-1]} is not allowed: one study at a time (`make studies` runs all)."])
         if not config.study:
@@ -33,7 +46,8 @@ class StudyCallback(Callback):
         from dlexp.results.kept import keep, load_python, read_study
         from dlexp.results.study import Study, StudyError, study_of
 
-        node: Any = OmegaConf.to_container(config.study, resolve=True)
+        given = config.study
+        node: Any = OmegaConf.to_container(given, resolve=True) if OmegaConf.is_config(given) else given
         refuse([*node_problems(node)])
         arms = node.get("arms") or {}
         if arms and config.hydra.sweeper._target_ != ARMS_SWEEPER:
@@ -77,7 +91,7 @@ def claim_problems(config: DictConfig, jobs: Sequence[Job]) -> list[str]:
     from dlexp.results.statistic import Term
     from dlexp.results.table import Table
 
-    if any(not override.startswith(ASIDE) for override in config.hydra.overrides.task):
+    if any(not override.startswith(ASIDE) for override in _task_overrides(config)):
         return []
     study = read_study(Path(config.hydra.sweep.dir), trust=True)
     rows = tuple(Run(UNFINISHED, job.folder.name, config=job.plain) for job in jobs)
@@ -95,8 +109,11 @@ def claim_problems(config: DictConfig, jobs: Sequence[Job]) -> list[str]:
     return list(dict.fromkeys(problems))
 
 
-def node_problems(node: Mapping[str, Any]) -> Iterator[str]:
+def node_problems(node: Any) -> Iterator[str]:
     """Yield a sentence for each thing wrong in a ``study`` node."""
+    if not isinstance(node, Mapping):
+        yield not_allowed("study", node, f"a mapping with the keys {', '.join(KEYS)}")
+        return
     for key, value in node.items():
         if key not in KEYS:
             yield (
@@ -105,7 +122,18 @@ def node_problems(node: Mapping[str, Any]) -> Iterator[str]:
             )
         elif value is not None and not isinstance(value, KEYS[key]):
             kind = "a module or a file" if key == "python" else "a mapping"
-            yield f"study.{key}={value} is not allowed: it must be {kind}."
+            yield not_allowed(f"study.{key}", value, kind)
+        elif key == "arms":
+            arms: Mapping[str, Any] = value or {}
+            for arm, settings in arms.items():
+                if not isinstance(settings, Mapping):
+                    yield not_allowed(f"study.arms.{arm}", settings, "a mapping of keys to values")
+
+
+def _task_overrides(config: DictConfig) -> list[str]:
+    """Return the command line's overrides as they were given, interpolations unresolved."""
+    given: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    return list(given)
 
 
 def arm_problems(claims: Any, arms: Mapping[str, Any]) -> Iterator[str]:

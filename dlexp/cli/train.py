@@ -4,18 +4,29 @@ Nothing here imports torch before a job runs: ``--help``, ``--cfg job`` and tab 
 """
 
 import contextlib
+import os
 import signal
 import sys
+from importlib.metadata import version
 from typing import Any
 
 from dlexp.cli.call import call
+from dlexp.cli.listing import listing
 from dlexp.launch.command import Command
 from dlexp.records.run import DONE, Run
+from dlexp.report.provenance import doubts
 from dlexp.report.terminal import shown_path, tensorboard_command
 
 
 def main() -> None:
     """Run the command and exit: 0 if every job is done, 1 if not, 130 or 143 if it was interrupted."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"dlexp {version('dlexp')}")
+        return
+    if sys.argv[1:2] == ["--list"]:
+        print(listing(" ".join(sys.argv[2:])))
+        return
+    sys.path.append(os.getcwd())  # where a user's own networks and measures lie
     stop = _Terminated()
     signal.signal(signal.SIGTERM, stop)
     command = Command()
@@ -58,6 +69,13 @@ def conclude(command: Command) -> int:
         code = 0
         for run in command.runs:
             _print_run(run)
+        for sentence in doubts(command.runs):
+            print(sentence, file=sys.stderr)
+    finished = sum(0 < run.written < command.started for run in command.runs)
+    if finished == len(command.runs) > 0:
+        print(f"{_runs(finished)} finished before; nothing was trained (rerun=true trains anew).")
+    elif finished:
+        print(f"{_runs(finished)} finished before; {len(command.runs) - finished} more were trained.")
     apart = sum("stack_difference" in run.extra for run in command.runs)
     if apart:
         print(
@@ -66,6 +84,10 @@ def conclude(command: Command) -> int:
             file=sys.stderr,
         )
     return 1 if command.unsuccessful else code
+
+
+def _runs(count: int) -> str:
+    return f"{count} runs were" if count > 1 else "1 run was"
 
 
 def _print_run(run: Run) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from dlexp.config.errors import not_allowed
-from dlexp.config.kinds import LARGEST_SEED, SEED, Flag, ListOf, Odd, OneOf, Real, Text, Whole
+from dlexp.config.kinds import LARGEST_SEED, SEED, TARGET, flag, list_of, odd, one_of, real, text, whole
 from dlexp.config.least_squares import (
     IsotropicRiskSettings,
     LeastSquaresSettings,
@@ -21,9 +21,9 @@ from dlexp.config.least_squares import (
 from dlexp.config.schedule import CallbackSettings, Schedule
 from dlexp.config.schema import Config
 
-ALL = Whole(1, null="all")
+ALL = whole(1, null="all")
 PRUNING = "dlexp.callbacks.pruning.Pruning"
-DERIVED_SEED = Whole(0, LARGEST_SEED, null="one that follows from the job's")
+DERIVED_SEED = whole(0, LARGEST_SEED, null="one that follows from the job's")
 
 
 class HessianSettings(Schedule):
@@ -32,14 +32,14 @@ class HessianSettings(Schedule):
     metrics: ClassVar = ("hessian/", "sharpness/relative_to_edge")
 
     n_samples: Annotated[int | None, ALL] = None
-    dense_up_to: Annotated[int, Whole(0)] = 1000
-    smallest: Annotated[bool, Flag()] = True
-    trace_probes: Annotated[int | None, Whole(2, null="no trace")] = None
-    density_probes: Annotated[int | None, Whole(1, null="no density")] = 5
-    density_steps: Annotated[int, Whole(1)] = 60
-    tolerance: Annotated[float, Real(above=0)] = 1e-5
-    late_measurements: Annotated[int, Whole(1)] = 10
-    batch_size: Annotated[int | None, Whole(1, null="all at once")] = None
+    dense_up_to: Annotated[int, whole(0)] = 1000
+    smallest: Annotated[bool, flag()] = True
+    trace_probes: Annotated[int | None, whole(2, null="no trace")] = None
+    density_probes: Annotated[int | None, whole(1, null="no density")] = 5
+    density_steps: Annotated[int, whole(1)] = 60
+    tolerance: Annotated[float, real(above=0)] = 1e-5
+    late_measurements: Annotated[int, whole(1)] = 10
+    batch_size: Annotated[int | None, whole(1, null="all at once")] = None
 
 
 class NTKSettings(Schedule):
@@ -49,7 +49,16 @@ class NTKSettings(Schedule):
 
     n_samples: Annotated[int | None, ALL] = 100
     n_test: Annotated[int | None, ALL] = 100
-    linearized: Annotated[bool | None, Flag(null="where its closed form holds")] = None
+    linearized: Annotated[bool | None, flag(null="where its closed form holds")] = None
+
+
+class FunctionSettings(Schedule):
+    """``callbacks=[function]``: a user's own function, which may record any name."""
+
+    metrics: ClassVar = ("",)
+    in_half: ClassVar = True
+
+    function: Annotated[str, TARGET]
 
 
 SHARPNESS_MEASURES = ("worst_case", "one_step", "average", "adaptive")
@@ -60,14 +69,14 @@ class SharpnessSettings(Schedule):
 
     metrics: ClassVar = ("sharpness/",)
 
-    measures: Annotated[list[str], ListOf(OneOf(SHARPNESS_MEASURES))] = Field([*SHARPNESS_MEASURES])
-    radius: Annotated[float, Real(above=0)] = 0.05
-    adaptive_radius: Annotated[float, Real(above=0)] = 0.5
+    measures: Annotated[list[str], list_of(one_of(SHARPNESS_MEASURES))] = Field([*SHARPNESS_MEASURES])
+    radius: Annotated[float, real(above=0)] = 0.05
+    adaptive_radius: Annotated[float, real(above=0)] = 0.5
     n_samples: Annotated[int | None, ALL] = None
-    n_starts: Annotated[int, Whole(1)] = 8
-    max_steps: Annotated[int, Whole(1)] = 200
-    n_directions: Annotated[int, Whole(2)] = 64
-    chunk_size: Annotated[int | None, Whole(1, null="all at once")] = None
+    n_starts: Annotated[int, whole(1)] = 8
+    max_steps: Annotated[int, whole(1)] = 200
+    n_directions: Annotated[int, whole(2)] = 64
+    chunk_size: Annotated[int | None, whole(1, null="all at once")] = None
 
 
 class BarrierSettings(Schedule):
@@ -75,17 +84,17 @@ class BarrierSettings(Schedule):
 
     metrics: ClassVar = ("barrier/",)
 
-    partner: Annotated[str, OneOf(("initialization", "checkpoint", "twin"))] = "twin"
-    checkpoint: Annotated[str | None, Text("the path of a last.ckpt", null="none")] = None
+    partner: Annotated[str, one_of(("initialization", "checkpoint", "twin"))] = "twin"
+    checkpoint: Annotated[str | None, text("the path of a last.ckpt", null="none")] = None
     partner_seed: Annotated[int | None, DERIVED_SEED] = None
-    split_step: Annotated[int | None, Whole(0, null="a twin from the start")] = None
+    split_step: Annotated[int | None, whole(0, null="a twin from the start")] = None
     order_seed: Annotated[int | None, DERIVED_SEED] = None
-    matching: Annotated[bool, Flag()] = True
-    curve: Annotated[bool, Flag()] = True
-    curve_steps: Annotated[int, Whole(1)] = 2000
-    curve_learning_rate: Annotated[float, Real(above=0)] = 0.005
-    curve_batch_size: Annotated[int | None, Whole(1, null="the whole training set")] = None
-    points: Annotated[int, Whole(3, 10**6)] = 25
+    matching: Annotated[bool, flag()] = True
+    curve: Annotated[bool, flag()] = True
+    curve_steps: Annotated[int, whole(1)] = 2000
+    curve_learning_rate: Annotated[float, real(above=0)] = 0.005
+    curve_batch_size: Annotated[int | None, whole(1, null="the whole training set")] = None
+    points: Annotated[int, whole(3, 10**6)] = 25
 
     def problems(self, key: str) -> Iterator[str]:  # noqa: D102
         for name in ("partner_seed", "split_step", "order_seed"):
@@ -137,11 +146,11 @@ class GeometrySettings(Schedule):
 
     metrics: ClassVar = ("geometry/",)
 
-    measures: Annotated[list[str], ListOf(OneOf(GEOMETRY_MEASURES))] = Field([*GEOMETRY_MEASURES])
-    n_samples: Annotated[int | None, Whole(FEWEST_SAMPLES, null="all")] = 1000
-    layers: Annotated[list[str] | None, ListOf(Text("a module's name"), null="after each activation")] = None
-    probe_regularization: Annotated[float, Real(above=0)] = 1.0
-    pca_threshold: Annotated[float, Real(above=0, most=1)] = 0.95
+    measures: Annotated[list[str], list_of(one_of(GEOMETRY_MEASURES))] = Field([*GEOMETRY_MEASURES])
+    n_samples: Annotated[int | None, whole(FEWEST_SAMPLES, null="all")] = 1000
+    layers: Annotated[list[str] | None, list_of(text("a module's name"), null="after each activation")] = None
+    probe_regularization: Annotated[float, real(above=0)] = 1.0
+    pca_threshold: Annotated[float, real(above=0, most=1)] = 0.95
 
     def problems_with(self, key: str, config: Config) -> Iterator[str]:  # noqa: D102
         yield from super().problems_with(key, config)
@@ -159,15 +168,15 @@ class LandscapeSettings(Schedule):
 
     metrics: ClassVar = ("landscape/",)
 
-    directions: Annotated[str, OneOf(("random", "trajectory"))] = "random"
-    normalize: Annotated[str, OneOf(("filter", "layer", "unit", "none"))] = "filter"
-    bias: Annotated[str, OneOf(("zero", "scale"))] = "zero"
-    balance: Annotated[bool, Flag()] = False
-    extent: Annotated[float, Real(above=0)] = 1.0
-    lines: Annotated[int, Whole(1)] = 5
-    line_points: Annotated[int, Odd(3, 10**6)] = 51
-    plane_points: Annotated[int, Odd(3, 10**4)] = 51
-    rescaling: Annotated[float | None, Real(above=0, null="no comparison")] = None
+    directions: Annotated[str, one_of(("random", "trajectory"))] = "random"
+    normalize: Annotated[str, one_of(("filter", "layer", "unit", "none"))] = "filter"
+    bias: Annotated[str, one_of(("zero", "scale"))] = "zero"
+    balance: Annotated[bool, flag()] = False
+    extent: Annotated[float, real(above=0)] = 1.0
+    lines: Annotated[int, whole(1)] = 5
+    line_points: Annotated[int, odd(3, 10**6)] = 51
+    plane_points: Annotated[int, odd(3, 10**4)] = 51
+    rescaling: Annotated[float | None, real(above=0, null="no comparison")] = None
 
     def problems(self, key: str) -> Iterator[str]:  # noqa: D102
         if self.directions == "trajectory" and self.balance:
@@ -199,14 +208,14 @@ class PruningSettings(CallbackSettings):
     metrics: ClassVar = ("pruning/",)
     in_half: ClassVar = True
 
-    rounds: Annotated[int, Whole(1, 1000)] = 4
-    rate: Annotated[float, Real(above=0, below=1)] = 0.5
-    scope: Annotated[str, OneOf(("layer", "global"))] = "layer"
-    readout_rate: Annotated[float | None, Real(0, below=1, null="half of rate")] = None
-    rewind_step: Annotated[int, Whole(0)] = 0
-    control: Annotated[str, OneOf(("none", "random", "reinitialize", "random_signs"))] = "none"
+    rounds: Annotated[int, whole(1, 1000)] = 4
+    rate: Annotated[float, real(above=0, below=1)] = 0.5
+    scope: Annotated[str, one_of(("layer", "global"))] = "layer"
+    readout_rate: Annotated[float | None, real(0, below=1, null="half of rate")] = None
+    rewind_step: Annotated[int, whole(0)] = 0
+    control: Annotated[str, one_of(("none", "random", "reinitialize", "random_signs"))] = "none"
     seed: Annotated[int, SEED] = 0
-    figures: Annotated[bool, Flag()] = True
+    figures: Annotated[bool, flag()] = True
 
     def problems(self, key: str) -> Iterator[str]:  # noqa: D102
         if self.readout_rate is not None and self.scope == "global":
@@ -241,10 +250,10 @@ class CriticalPointsSettings(Schedule):
 
     metrics: ClassVar = ("critical_points/",)
 
-    noise: Annotated[float, Real(0)] = 0.0
-    max_steps: Annotated[int, Whole(1)] = 500
-    tolerance: Annotated[float, Real(above=0)] = 1e-8
-    random_matrix_samples: Annotated[int | None, Whole(1, null="none")] = None
+    noise: Annotated[float, real(0)] = 0.0
+    max_steps: Annotated[int, whole(1)] = 500
+    tolerance: Annotated[float, real(above=0)] = 1e-8
+    random_matrix_samples: Annotated[int | None, whole(1, null="none")] = None
 
     def problems_with(self, key: str, config: Config) -> Iterator[str]:  # noqa: D102
         yield from super().problems_with(key, config)
@@ -258,8 +267,8 @@ class LinearPiecesSettings(Schedule):
 
     metrics: ClassVar = ("approximation/",)
 
-    lower: Annotated[float, Real()] = 0.0
-    upper: Annotated[float, Real()] = 1.0
+    lower: Annotated[float, real()] = 0.0
+    upper: Annotated[float, real()] = 1.0
 
     def problems(self, key: str) -> Iterator[str]:  # noqa: D102
         if not self.lower < self.upper:
@@ -277,6 +286,7 @@ _SETTINGS: Mapping[str, type[CallbackSettings]] = {
     "closed_form_risk.RandomFeatureRisk": RandomFeatureRiskSettings,
     "critical_points.CriticalPoints": CriticalPointsSettings,
     "geometry.Geometry": GeometrySettings,
+    "function.Function": FunctionSettings,
     "hessian.Hessian": HessianSettings,
     "landscape.Landscape": LandscapeSettings,
     "least_squares.LeastSquaresReadout": LeastSquaresSettings,

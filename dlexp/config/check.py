@@ -1,17 +1,18 @@
 """All problems of a job's configuration, each in one sentence, before anything is made of it."""
 
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from dlexp.config.callbacks import SETTINGS
-from dlexp.config.errors import ConfigError, missing, not_allowed, unknown_key
+from dlexp.config.errors import ConfigError, in_words, missing, not_allowed, unknown_key
 from dlexp.config.fill import fill
 from dlexp.config.identity import current_target
 from dlexp.config.kinds import TARGET, Kind
-from dlexp.config.rules import RULES
+from dlexp.config.rules import RULES, WrongByItselfError
 from dlexp.config.schedule import CallbackSettings
 from dlexp.config.schema import Config
 
@@ -33,13 +34,13 @@ def check(plain: Mapping[str, Any]) -> Config:
     try:
         config = Config.model_validate(plain)
     except ValidationError as error:
-        problems = dict(_sentences(Config, error, plain))
+        problems = dict(_sentences(FIELDS, error, plain))
     found = [*problems.values(), *_broken_rules(plain, problems)]
     found += _callback_problems(plain, None if found else config)
     found += target_problems(plain, "logger")
     if "seed" in problems:  # the seeds that follow from it are no problems of their own
-        followed = problems["seed"].partition(" ")[0]
-        found = [one for one in found if one == problems["seed"] or f"{followed} is not allowed" not in one]
+        followed = f"seed={in_words(plain.get('seed'))} is not allowed"
+        found = [problems["seed"], *(one for one in found if followed not in one)]
     if found or config is None:
         raise ConfigError(list(dict.fromkeys(found)))
     return config
@@ -52,86 +53,78 @@ def copied(value: Any) -> Any:
     return [copied(item) for item in value] if isinstance(value, list) else value
 
 
-def known_keys(model: type[BaseModel] = Config, prefix: str = "") -> list[str]:
-    """Return every key of the configuration, in full; those of callbacks are not among them."""
-    keys = []
+def fields_of(model: type[BaseModel], prefix: str = "") -> dict[str, FieldInfo]:
+    """Return every setting of a model by its full key, a section before what is in it."""
+    fields = {}
     for name, field in model.model_fields.items():
         key = f"{prefix}{field.alias or name}"
-        keys.append(key)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys += known_keys(field.annotation, f"{key}.")
-    return keys
+        fields[key] = field
+        if is_section(field):
+            fields |= fields_of(field.annotation, f"{key}.")  # type: ignore[arg-type]
+    return fields
+
+
+def is_section(field: FieldInfo) -> bool:
+    """Whether a field holds settings, and is none."""
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+
+
+FIELDS = fields_of(Config)
+"""The settings of a job by their full keys; those of callbacks are not among them."""
 
 
 def _sentences(
-    model: type[BaseModel], error: ValidationError, given: Mapping[str, Any], prefix: str = ""
+    fields: Mapping[str, FieldInfo], error: ValidationError, given: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[tuple[str, str]]:
-    """Yield (full key, sentence) for each setting of ``given`` that pydantic refused."""
+    """Yield (full key, sentence) for each setting of ``given`` that pydantic refused.
+
+    ``prefix`` is where ``given`` stands.
+    """
     for problem in error.errors(include_url=False, include_context=False):
-        path, kind, names = _locate(model, problem["loc"])
-        key, value = f"{prefix}{'.'.join(path)}", _value_at(given, path)
+        key = prefix + ".".join(map(str, problem["loc"]))
         if problem["type"] == "extra_forbidden":
-            yield key, unknown_key(key, known_keys(model, prefix))
-        elif kind is None:
-            keys = f"a mapping with the keys {', '.join(names)}"
-            yield key, not_allowed(key, None if value is ABSENT else value, keys)
+            yield key, unknown_key(key, fields)
+            continue
+        while key not in fields:  # the place is one within a value: an item of a list, a kind among others
+            key = key.rpartition(".")[0]
+        kind = next((item for item in fields[key].metadata if isinstance(item, Kind)), None)
+        value = _value_at(given, key.removeprefix(prefix))
+        if kind is None:
+            names = [name.rpartition(".") for name in fields]
+            allowed = (
+                f"a mapping with the keys {', '.join(last for parent, _, last in names if parent == key)}"
+            )
+            yield key, not_allowed(key, None if value is ABSENT else value, allowed)
         elif value in (ABSENT, MISSING):
             yield key, missing(key, kind.allowed)
         else:
             yield key, not_allowed(key, value, kind.allowed, kind.names)
 
 
-def _locate(
-    model: type[BaseModel], location: Sequence[int | str]
-) -> tuple[list[str], Kind | None, list[str]]:
-    """Return the path of the setting at a location, what it may be, and the keys beside or in it."""
-    path: list[str] = []
-    names: list[str] = []
-    for part in map(str, location):
-        fields = {field.alias or name: field for name, field in model.model_fields.items()}
-        path, names = [*path, part], list(fields)
-        field = fields.get(part)
-        kind = next((item for item in field.metadata if isinstance(item, Kind)), None) if field else None
-        if kind is not None or field is None:
-            return path, kind, names
-        model = field.annotation  # type: ignore[assignment]  # a section: what is no section has a kind
-        names = [inner.alias or name for name, inner in model.model_fields.items()]
-    return path, None, names
-
-
-def _value_at(plain: Any, path: Sequence[str]) -> Any:
-    for name in path:
+def _value_at(plain: Any, key: str) -> Any:
+    for name in key.split("."):
         plain = plain.get(name, ABSENT) if isinstance(plain, Mapping) else ABSENT
     return plain
 
 
 def _broken_rules(plain: Mapping[str, Any], wrong: Collection[str]) -> Iterator[str]:
     """Yield a sentence for each rule that is broken, of the rules on keys that are right by themselves."""
+
+    def given(*keys: str) -> list[Any]:
+        values = [_value_at(plain, key) for key in keys]
+        if any(_is_part_of(key, other) for key in keys for other in wrong):
+            raise WrongByItselfError
+        # what is right by itself and absent has a default
+        return [FIELDS[key].default if v is ABSENT else v for key, v in zip(keys, values, strict=True)]
+
     for rule in RULES:
-        values = [_value_at(plain, key.split(".")) for key in rule.keys]
-        values = [
-            DEFAULTS.get(key, ABSENT) if v is ABSENT else v for key, v in zip(rule.keys, values, strict=True)
-        ]
-        if ABSENT not in values and not any(is_part_of(key, other) for key in rule.keys for other in wrong):
-            yield from rule.problems(*values)
+        with contextlib.suppress(WrongByItselfError):
+            yield from rule(given)
 
 
-def is_part_of(key: str, other: str) -> bool:
+def _is_part_of(key: str, other: str) -> bool:
     """Whether a key is another one or within it."""
     return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
-
-
-def _defaults(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (full key, default) for each setting that has one."""
-    for name, field in model.model_fields.items():
-        key = f"{prefix}{field.alias or name}"
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _defaults(field.annotation, f"{key}.")
-        elif not field.is_required():
-            yield key, field.default
-
-
-DEFAULTS = dict(_defaults())
 
 
 def _callback_problems(plain: Mapping[str, Any], config: Config | None) -> Iterator[str]:
@@ -161,7 +154,8 @@ def callback_settings(model: type[Settings], given: Mapping[str, Any], key: str)
     try:
         settings = model.model_validate(given)
     except ValidationError as error:
-        raise ConfigError([*dict(_sentences(model, error, given, f"{key}.")).values()]) from None
+        fields = fields_of(model, f"{key}.")
+        raise ConfigError([*dict(_sentences(fields, error, given, f"{key}.")).values()]) from None
     problems = [*settings.problems(key)]
     if problems:
         raise ConfigError(problems)
@@ -181,7 +175,7 @@ def target_problems(plain: Mapping[str, Any], group: str) -> Iterator[str]:
         target = given.get("_target_")
         if target is None or target == MISSING:
             yield missing(f"{key}._target_", TARGET.allowed)
-        elif not (isinstance(target, str) and re.fullmatch(TARGET.pattern, target)):
+        elif not TARGET.takes(target):
             yield not_allowed(f"{key}._target_", target, TARGET.allowed)
         elif target.startswith("dlexp.callbacks.") and current_target(target) not in SETTINGS:
             yield not_allowed(

@@ -6,7 +6,7 @@ an override may do (choose an option, add or delete a key, set a mapping) goes t
 interpolation goes through OmegaConf, which is slower and right.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from dlexp.config.check import copied, known_keys
-from dlexp.config.errors import ConfigError, unknown_key
+from dlexp.config.check import FIELDS, copied
+from dlexp.config.errors import ConfigError, not_allowed, unknown_key
 from dlexp.config.fill import fill
 from dlexp.config.hydra_internals import COMPOSITION_ERRORS, explain
 from dlexp.config.plain import NOT_A_JOBS, is_interpolated, resolved
@@ -70,25 +70,21 @@ class Composer:
         except ConfigError:
             raise
         except COMPOSITION_ERRORS as error:
-            raise ConfigError(explain(error, overrides, self.options)) from error
-
-    def options(self, group: str) -> list[str]:
-        """Return the names of a group's options."""
-        return self.loader.get_group_options(group)
+            raise ConfigError(explain(error, overrides)) from error
 
     def _compose(self, overrides: Sequence[str], index: int) -> Composition:
         parsed = [self._parse(line) for line in overrides]
+        keys = [override.key_or_group.split(".") for override, _ in parsed]
+        if any(part.isdecimal() for key in keys for part in key):  # an item of a list
+            parsed = [(override, False) for override, _ in parsed]  # all of it by Hydra, in its order
         files = tuple(override.input_line or "" for override, is_value in parsed if not is_value)
         composed = self._files(files)
         job = copied(composed["job"])
-        problems = []
-        for override in (override for override, is_value in parsed if is_value):
-            if not _set(job, override.key_or_group.split("."), override.value()):
-                if _has_a_list(job, override.key_or_group):
-                    composed = self._files(tuple(overrides))  # one item of a list: as Hydra sets it
-                    job = copied(composed["job"])
-                    break
-                problems.append(_unknown(override.key_or_group, job))
+        problems = [
+            unknown_key(override.key_or_group, [*FIELDS, *_keys(job)])
+            for (override, is_value), key in zip(parsed, keys, strict=True)
+            if is_value and not _set(job, key, override.value())
+        ]
         if problems:
             raise ConfigError(problems)
         plain = fill(job)
@@ -140,7 +136,28 @@ def _folders(hydra: dict[str, Any], plain: dict[str, Any]) -> tuple[str, str | N
         root = OmegaConf.create({"hydra": {**hydra, "sweep": {"dir": parent, "subdir": subdir}}, **plain})
         parent = str(root.hydra.sweep.dir)
         subdir = subdir if is_default else str(root.hydra.sweep.subdir)
+    require_folders(
+        {"hydra.sweep.dir": parent},
+        {} if is_default else {"hydra.sweep.subdir": subdir},
+        hydra["output_subdir"],
+    )
     return parent, None if is_default else subdir
+
+
+def require_folders(
+    anywhere: Mapping[str, str], within: Mapping[str, str], output_subdir: str | None
+) -> None:
+    """Refuse folders that are not: those ``within`` another one stay there."""
+    allowed = "the name of one folder, such as width_5"
+    inside = {**within, **({} if output_subdir is None else {"hydra.output_subdir": output_subdir})}
+    problems = [not_allowed(key, name, "the path of a folder") for key, name in anywhere.items() if not name]
+    problems += [
+        not_allowed(key, name, allowed)
+        for key, name in inside.items()
+        if name in ("", ".", "..") or "/" in name or "\0" in name
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def _set(job: dict[str, Any], path: Sequence[str], value: Any) -> bool:
@@ -152,25 +169,6 @@ def _set(job: dict[str, Any], path: Sequence[str], value: Any) -> bool:
         return False
     section[path[-1]] = copied(value)
     return True
-
-
-def _has_a_list(job: dict[str, Any], key: str) -> bool:
-    """Whether a key leads into a list."""
-    value: Any = job
-    for name in key.split("."):
-        if isinstance(value, list):
-            return True
-        value = value.get(name) if isinstance(value, dict) else None
-    return False
-
-
-def _unknown(key: str, job: dict[str, Any]) -> str:
-    group, _, rest = key.partition(".")
-    name = rest.partition(".")[0]
-    chosen = job.get(group)
-    if group in ("callbacks", "logger") and isinstance(chosen, dict) and name not in chosen:
-        return f"{key} is not a key of the configuration: {group}=[{name}] chooses {name}."
-    return unknown_key(key, [*dict.fromkeys([*known_keys(), *_keys(job)])])
 
 
 def _keys(job: dict[str, Any], prefix: str = "") -> Iterator[str]:
@@ -197,7 +195,7 @@ def composer_of(overrides: Sequence[str] = (), folder: Path | None = None) -> Co
             loader = GlobalHydra.instance().config_loader()
             master = loader.load_configuration("train", list(overrides), RunMode.MULTIRUN)
     except COMPOSITION_ERRORS as error:
-        raise ConfigError(explain(error, overrides, loader.get_group_options)) from error
+        raise ConfigError(explain(error, overrides)) from error
     finally:
         GlobalHydra.instance().clear()
         if outer is not None:

@@ -23,6 +23,16 @@ class ConfigError(ValueError):
         return ConfigError, (self.problems,)
 
 
+def refuse(problems: Sequence[str]) -> None:
+    """End the program with the problems of a configuration, one a line, if there are any.
+
+    The cause of the ``SystemExit`` is a ``ConfigError`` with the same sentences.
+    """
+    if problems:
+        text = "\n".join(["The configuration cannot be run:", *(f"  {p}" for p in problems)])
+        raise SystemExit(text) from ConfigError(problems)
+
+
 def in_words(value: Any) -> str:
     """Return a value as it would be written on the command line, shortened if it is long.
 
@@ -66,10 +76,20 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
     'width is not a key of the configuration; did you mean model.width?'
     """
     known = list(known)
+    group, _, rest = key.partition(".")
+    name = rest.partition(".")[0]
+    if (
+        group in ("callbacks", "logger")
+        and name
+        and not any(f"{k}.".startswith(f"{group}.{name}.") for k in known)
+    ):
+        return f"{key} is not a key of the configuration: {group}=[{name}] chooses {name}."
+    if key in known:
+        return f"{key} is not allowed with other keys than it has: +{key}={{name:value}} adds one."
     parent = key.rpartition(".")[0]
     siblings = [other for other in known if other.rpartition(".")[0] == parent]
     last = key.rpartition(".")[2]
-    elsewhere = [other for other in known if other.rpartition(".")[2] == last]
+    elsewhere = [other for other in known if other.rpartition(".")[2] == last and group != "hydra"]
     hint = did_you_mean(key, siblings) or (f"; did you mean {elsewhere[0]}?" if elsewhere else "")
     if not hint and siblings:
         hint = f"; allowed: {', '.join(other.rpartition('.')[2] for other in siblings)}."

@@ -6,50 +6,59 @@ each of them, and fails when an upgrade words one differently. What is not recog
 words, joined to one line.
 """
 
+import contextlib
 import os
 import re
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from hydra.errors import HydraException, OverrideParseException
+from hydra.errors import (
+    HydraException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
 from omegaconf.errors import (
     InterpolationKeyError,
     InterpolationResolutionError,
     MissingMandatoryValue,
     OmegaConfBaseException,
     UnsupportedInterpolationType,
+    ValidationError,
 )
 from yaml import MarkedYAMLError, YAMLError
 
-from dlexp.config.check import known_keys
-from dlexp.config.errors import ConfigError, did_you_mean, listed, not_allowed, unknown_key
+from dlexp.config.check import FIELDS
+from dlexp.config.errors import ConfigError, did_you_mean, in_words, listed, not_allowed, refuse, unknown_key
 
-COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, ValueError)
+ALWAYS_OF_COMPOSING = (HydraException, OmegaConfBaseException, YAMLError)
+COMPOSITION_ERRORS = (*ALWAYS_OF_COMPOSING, OSError, ValueError)
 """What composing raises for a wrong override or file: Hydra lets some of OmegaConf's and YAML's pass."""
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
-# In hydra._internal.config_loader_impl and hydra._internal.defaults_list.
+# In hydra._internal.config_loader_impl, hydra._internal.defaults_list and hydra._internal.instantiate.
 NOT_OVERRIDDEN = re.compile(r"Could not override '([^']*)'")
-NOT_APPENDED = re.compile(r"Could not append to config. An item is already at '([^']*)'")
-NOT_DELETED = re.compile(r"Could not delete(?: from config)?\. ?'([^']*)'")
-NOT_FOUND = re.compile(r"(?:In '([^']*)': )?Could not (?:find|load) '([^']*)/([^'/]*)'")
+NOT_APPENDED = re.compile(r"An item is already at '([^']*)'|Multiple values for ([^ ]+)\. ")
+NOT_DELETED = re.compile(r"Could not delete(?: from config\.)? ?'([^']*)'")
 A_SWEEP = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'(?: requires --multirun|\n)")
 NOT_MERGED = re.compile(r"In '([^']*)': \w+ raised while composing config:\n(.*)")
 NO_OPTION = re.compile(r"Config group override must be a string or a list\. Got (\w+)")
-# In omegaconf.base and omegaconf._utils.
+NOT_MADE = re.compile(r"(?s)(.*?)(?:, set env var .*)?\nfull_key: (.*)")
+# In omegaconf.base, omegaconf.nodes and omegaconf._utils.
 NO_KEY = re.compile(r"Interpolation key '([^']*)' not found")
 NO_RESOLVER = re.compile(r"Unsupported interpolation type (\w+)")
+OF_ANOTHER_TYPE = re.compile(r"converted to (Float|Integer)|not a valid (bool)|expected (one of) \[(.*)\]")
+
+TYPES = {"Float": "a number", "Integer": "a whole number", "bool": "true or false", "one of": "one of "}
 
 
-def explain(
-    error: BaseException, overrides: Sequence[str] = (), options: Callable[[str], Sequence[str]] | None = None
-) -> str:
+def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
     """Return an error of composing a configuration as one sentence that names what is wrong.
 
     Args:
         error: one of ``COMPOSITION_ERRORS``.
         overrides: the command line, to find what an error does not name.
-        options: from the name of a group (``data``) to those of its options.
     """
     text = str(error)
     if isinstance(error, OverrideParseException):
@@ -61,31 +70,65 @@ def explain(
         return _yaml(error)
     if isinstance(error, OmegaConfBaseException):
         return _omegaconf(error)
+    if isinstance(error, MissingConfigException) and "/" in (error.missing_cfg_file or ""):
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        names = [name for name in error.options or _options_of(group) if not name.startswith("_")]
+        return not_allowed(
+            group, option, f"one of {listed(names)}" if names else "the name of a YAML file there", names
+        )
     if found := NOT_OVERRIDDEN.search(text):
         return _unknown(found[1], error.__cause__)
     if found := NOT_APPENDED.search(text):
-        return f"+{found[1]} is not allowed: {found[1]} is there already, so that it is set without the +."
+        key = found[1] or found[2]
+        return f"+{key} is not allowed: {key} is there already, so that it is set without the +."
     if found := NOT_DELETED.search(text):
-        return (
-            f"~{found[1]} is not allowed: there is no {found[1]}{did_you_mean(found[1], known_keys()) or '.'}"
-        )
-    if found := NOT_FOUND.search(text):
-        group, option = found[2], found[3]
-        names = [name for name in (options(group) if options else ()) if not name.startswith("_")]
-        allowed = f"one of {listed(names)}" if names else "the name of a YAML file there"
-        return not_allowed(group, option, allowed, names)
+        hint = did_you_mean(found[1], FIELDS) or "."
+        return f"~{found[1]} is not allowed: there is no {found[1]} to leave out{hint}"
     if found := A_SWEEP.search(text):
         return f"{found[1]} is not allowed without -m: a job takes one value; as a list write key=[a,b]."
     if found := NOT_MERGED.search(text):
         return f"{found[1]}.yaml cannot be composed: it must hold keys and values ({found[2]})."
-    if NO_OPTION.search(text):
-        named = [line for line in overrides if line.partition("=")[2] in ("null", "")]
-        return (
-            f"{' '.join(named) or 'a group'} is not allowed: it must be the name of an option of the group."
-        )
+    if isinstance(error, InstantiationException) and (found := NOT_MADE.match(text)):
+        return f"{found[2]} cannot be made: {_one_line(found[1])}"
     if isinstance(error.__cause__, OmegaConfBaseException):
         return _omegaconf(error.__cause__)
-    return _one_line(text)
+    chosen = " ".join(line for line in overrides if "." not in line.partition("=")[0]) or "The configuration"
+    if NO_OPTION.search(text):
+        return f"{chosen} is not allowed: of a group, it must be the name of an option."
+    return (
+        _one_line(text)
+        if isinstance(error, HydraException)
+        else f"{chosen} is not allowed: {_one_line(text)}"
+    )
+
+
+def _options_of(group: str) -> list[str]:
+    """Return dlexp's options of a group: of one that is chosen in a list Hydra does not name them."""
+    from dlexp.config.resolve import conf_directory
+
+    return sorted(path.stem for path in (conf_directory() / group).glob("*.yaml"))
+
+
+@contextlib.contextmanager
+def told_in_sentences(overrides: Sequence[str] = ()) -> Iterator[None]:
+    """End the program with a sentence for each problem of a configuration that shows within.
+
+    Errors of files and values count as such where none of dlexp's own code has raised them.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        refuse(error.problems)
+    except ALWAYS_OF_COMPOSING as error:
+        refuse([explain(error, overrides)])
+    except (OSError, ValueError) as error:
+        if any(_is_of_dlexp(frame) for frame, _ in [*traceback.walk_tb(error.__traceback__)][2:]):
+            raise
+        refuse([explain(error, overrides)])
+
+
+def _is_of_dlexp(frame: Any) -> bool:
+    return str(frame.f_globals.get("__name__")).startswith(("dlexp.", "hydra_plugins.dlexp"))
 
 
 def run_worded(command: Callable[[], Any], overrides: Sequence[str]) -> None:
@@ -99,46 +142,36 @@ def run_worded(command: Callable[[], Any], overrides: Sequence[str]) -> None:
         return
     os.environ[FULL_ERROR] = "1"
     try:
-        command()
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        raise SystemExit(explain(error, overrides, _group_options)) from None
-    except ConfigError as error:
-        raise SystemExit(str(error)) from None
-    except ValueError as error:
-        if NO_OPTION.search(str(error)) is None:
-            raise
-        raise SystemExit(explain(error, overrides)) from None
+        with told_in_sentences(overrides):
+            command()
     finally:
         os.environ.pop(FULL_ERROR, None)
 
 
-def _group_options(group: str) -> list[str]:
-    from dlexp.config.resolve import conf_directory
-
-    return sorted(path.stem for path in (conf_directory() / group).glob("*.yaml"))
-
-
 def _unknown(key: str, cause: BaseException | None) -> str:
-    """Word a key that is not in the configuration; OmegaConf's error names the first part that is not."""
+    """Word a key that is not in the configuration; OmegaConf's error names the keys beside it."""
     absent = str(getattr(cause, "full_key", None) or key)
-    parts = absent.split(".")
-    if parts[0] in ("callbacks", "logger") and len(parts) == 2 and key != absent:
-        return f"{key} is not a key of the configuration: {parts[0]}=[{parts[1]}] chooses {parts[1]}."
-    return unknown_key(key, known_keys())
+    parent = absent.rpartition(".")[0]
+    beside = getattr(cause, "parent_node", None) or ()
+    return unknown_key(key, [*FIELDS, *(f"{parent}.{name}" for name in beside if parent)])
 
 
 def _omegaconf(error: OmegaConfBaseException) -> str:
     key, text = getattr(error, "full_key", None) or "a value", str(error)
     if isinstance(error, InterpolationKeyError) and (found := NO_KEY.search(text)):
-        return (
-            f"{key} refers to {found[1]}, which does not exist{did_you_mean(found[1], known_keys()) or '.'}"
-        )
+        return f"{key} refers to {found[1]}, which does not exist{did_you_mean(found[1], FIELDS) or '.'}"
     if isinstance(error, UnsupportedInterpolationType) and (found := NO_RESOLVER.search(text)):
         return f"{key} refers to a resolver {found[1]}, which does not exist."
     if isinstance(error, MissingMandatoryValue):
         return f"{key} is missing."
     if isinstance(error, InterpolationResolutionError):
         return f"{key} cannot be resolved: {_one_line(text)}"
+    if isinstance(error, ValidationError):
+        if found := OF_ANOTHER_TYPE.search(text):
+            names = (found[4] or "").split(", ")
+            allowed = TYPES[found[1] or found[2] or found[3]] + listed(names)
+            return not_allowed(key, error.value, allowed, names)
+        return f"{key}={in_words(error.value)} is not allowed: {_one_line(text)}"
     return f"{key} is not allowed: {_one_line(text)}"
 
 

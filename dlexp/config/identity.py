@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 # What a result does not depend on: where it goes, how it is shown, what is asked of it afterwards.
-WITHOUT_EFFECT = ("name", "rerun", "objective", "records", "logger", "study", "hydra")
+WITHOUT_EFFECT = ("name", "rerun", "objective", "records", "snapshot_minutes", "logger", "study", "hydra")
 # Within a section: over how many devices a sweep spreads its jobs, which way of training takes a step.
 WITHOUT_EFFECT_IN = {"trainer": ("devices",), "training": ("engine",)}
 # Overrides that say nothing about a run which its folder's name should repeat.
-UNNAMED = ("name", "rerun", "objective", "records", "logger", "study", "debug", "seed")
+UNNAMED = (*WITHOUT_EFFECT, "debug", "seed")
 
 MOVED = {"dlexp.records.tensorboard.RunTensorBoard": "dlexp.training.tensorboard.RunTensorBoard"}
 """For a class or function that has moved, its path in the identity of runs: where version 0.1 had it."""
@@ -77,7 +77,7 @@ def run_id(config: Mapping[str, Any], overrides: Sequence[str], digest: str | No
     named: dict[str, str] = {}
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
-        if key.split(".")[0] in (*UNNAMED, "hydra") or key.startswith("hydra/"):
+        if key.split(".")[0] in UNNAMED or key.startswith("hydra/"):
             continue
         named[key] = value
     last_parts = [key.rsplit(".", 1)[-1] for key in named]

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlexp.config.compose import Composer, Composition, composer_of
+from omegaconf import DictConfig
+
+from dlexp.config.compose import Composer, composer_of, require_folders
 from dlexp.config.errors import ConfigError, not_allowed
 from dlexp.config.identity import FolderNames, identity
+from dlexp.config.plain import to_plain
 from dlexp.config.schema import Config
 
 
@@ -63,7 +66,7 @@ def compose_jobs(
         try:
             composed = composer.compose(overrides, index)
             config = Config.check(composed.plain)
-            problems.update(_arm_problems(composed))
+            problems.update(arm_problems(composed.plain["arm"], composed.arms))
         except ConfigError as error:
             problems.update(error.problems)
             continue
@@ -79,17 +82,39 @@ def compose_jobs(
     return jobs
 
 
-def _arm_problems(composed: Composition) -> list[str]:
-    arm = composed.plain["arm"]
-    if arm is None or arm in composed.arms:
+def check_job(config: DictConfig) -> dict[str, Any]:
+    """Return the plain data of the one job that Hydra has composed.
+
+    Raises ``ConfigError`` with a sentence for each problem.
+    """
+    plain = to_plain(config)
+    Config.check(plain)
+    problems = arm_problems(plain["arm"], ())
+    devices = plain["trainer"]["devices"]
+    if devices not in (1, "auto"):
+        allowed = "1 or auto without -m: one job trains on one device"
+        problems.append(not_allowed("trainer.devices", devices, allowed))
+    if problems:
+        raise ConfigError(problems)
+    require_folders({"hydra.run.dir": config.hydra.run.dir}, {}, config.hydra.output_subdir)
+    return plain
+
+
+def arm_problems(arm: str | None, arms: Sequence[str]) -> list[str]:
+    """Return a sentence for an arm that a study with these ``arms`` does not have."""
+    if arm is None or arm in arms:
         return []
-    if composed.arms:
-        return [not_allowed("arm", arm, f"one of {', '.join(composed.arms)}", composed.arms)]
+    if arms:
+        return [not_allowed("arm", arm, f"one of {', '.join(arms)}", arms)]
     return [not_allowed("arm", arm, "null without a study that has arms")]
 
 
 def _refuse_shared_folders(jobs: Sequence[Job]) -> None:
-    """Raise ``ConfigError`` if jobs that are not the same would write into one folder."""
+    """Raise ``ConfigError`` if jobs would write outside the sweep's folder, or into that of another one."""
+    parents = sorted({str(job.folder.parent) for job in jobs})
+    if len(parents) > 1:
+        allowed = f"the same for all jobs of a sweep, not {parents[1]} too; it follows from name"
+        raise ConfigError(not_allowed("hydra.sweep.dir", parents[0], allowed))
     jobs_in: dict[Path, list[Job]] = defaultdict(list)
     for job in jobs:
         jobs_in[job.folder].append(job)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 from dlexp.config.errors import not_allowed
-from dlexp.config.kinds import SEED, Real, Whole
+from dlexp.config.kinds import SEED, real, whole
 from dlexp.config.names import LINEAR_TEACHER, RANDOM_FEATURES, SQUARED_ERRORS
 from dlexp.config.schedule import CallbackSettings, Schedule
 from dlexp.config.schema import Config
@@ -26,7 +26,7 @@ class LeastSquaresSettings(SquaredErrorSettings):
 
     metrics: ClassVar = ("least_squares/",)
 
-    ridge: Annotated[float, Real(0)] = 0.0
+    ridge: Annotated[float, real(0)] = 0.0
 
 
 class MinimumNormSettings(SquaredErrorSettings, Schedule):
@@ -53,8 +53,8 @@ class ClosedFormRiskSettings(CallbackSettings):
     metrics: ClassVar = ("risk/",)
     in_half: ClassVar = True
 
-    noise: Annotated[float, Real(0)]
-    test_noise: Annotated[float | None, Real(0, null="as noise")] = None
+    noise: Annotated[float, real(0)]
+    test_noise: Annotated[float | None, real(0, null="as noise")] = None
 
     def problems_with(self, key: str, config: Config) -> Iterator[str]:  # noqa: D102
         yield from super().problems_with(key, config)
@@ -66,14 +66,14 @@ class ClosedFormRiskSettings(CallbackSettings):
 class IsotropicRiskSettings(ClosedFormRiskSettings):
     """``callbacks=[isotropic_risk]``."""
 
-    teacher_dim: Annotated[int | None, Whole(1, null="data.input_dim")] = None
+    teacher_dim: Annotated[int | None, whole(1, null="data.input_dim")] = None
     seed: Annotated[int, SEED] = 0
 
 
 class RandomFeatureRiskSettings(ClosedFormRiskSettings):
     """``callbacks=[random_feature_risk]``: of a readout solved for, not trained."""
 
-    ridge: Annotated[float, Real(0)] = 0.0
+    ridge: Annotated[float, real(0)] = 0.0
 
     def problems_with(self, key: str, config: Config) -> Iterator[str]:  # noqa: D102
         yield from super().problems_with(key, config)

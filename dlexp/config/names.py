@@ -7,7 +7,7 @@ that they are of.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dlexp.config.kinds import SEED, Flag, Kind, OneOf, Real, Whole
+from dlexp.config.kinds import SEED, Kind, flag, one_of, real, whole
 from dlexp.losses import LOSSES, TASKS
 
 LOSSES_OF = {task: tuple(name for name, loss in LOSSES.items() if task in loss.tasks) for task in TASKS}
@@ -78,34 +78,34 @@ class Law:
     rows: int | None = None  # of both sets together; None: as many as asked for
 
 
-_INPUTS: Mapping[str, Kind] = {"input_dim": Whole(1, 10**6)}
+_INPUTS: Mapping[str, Kind] = {"input_dim": whole(1, 10**6)}
 _GENERATORS = "dlexp.data.generators"
 LINEAR_TEACHER = f"{_GENERATORS}.linear_teacher"
 LAWS: Mapping[str, Law] = {
     f"{_GENERATORS}.{name}": law
     for name, law in {
         "additive": Law(_INPUTS),
-        "chebyshev": Law({"degree": Whole(0, 10**6)}, input_dim=1),
-        "compositional": Law({**_INPUTS, "standardize": Flag()}),
+        "chebyshev": Law({"degree": whole(0, 10**6)}, input_dim=1),
+        "compositional": Law({**_INPUTS, "standardize": flag()}),
         "damped_wave": Law(input_dim=1),
         "damped_wave_grid": Law(input_dim=1),
         "digits": Law(task="classification", input_dim=64, output_dim=10, rows=1797),
         "gaussian_mixture": Law(
-            {**_INPUTS, "classes": Whole(2, 10**6), "center_std": Real(0), "center_seed": SEED},
+            {**_INPUTS, "classes": whole(2, 10**6), "center_std": real(0), "center_seed": SEED},
             task="classification",
             output_dim=None,
         ),
         "linear_teacher": Law(
-            {**_INPUTS, "teacher_dim": Whole(1, 10**6, null="data.input_dim"), "teacher_seed": SEED}
+            {**_INPUTS, "teacher_dim": whole(1, 10**6, null="data.input_dim"), "teacher_seed": SEED}
         ),
-        "parity": Law({**_INPUTS, "bits": Whole(1, 10**6)}, task="classification", output_dim=2),
+        "parity": Law({**_INPUTS, "bits": whole(1, 10**6)}, task="classification", output_dim=2),
         "plane_wave": Law(_INPUTS),
         "radial": Law(_INPUTS),
         "sine_all": Law(_INPUTS),
         "sine_cosine": Law(_INPUTS, least_inputs=2),
         "sine_first": Law(_INPUTS),
         "sine_sum": Law(_INPUTS, least_inputs=3),
-        "sphere": Law({**_INPUTS, "target": OneOf(("sine_of_sum", "sine_times_linear"))}, least_inputs=2),
-        "tent": Law({"compositions": Whole(1, 1000)}, input_dim=1),
+        "sphere": Law({**_INPUTS, "target": one_of(("sine_of_sum", "sine_times_linear"))}, least_inputs=2),
+        "tent": Law({"compositions": whole(1, 1000)}, input_dim=1),
     }.items()
 }

@@ -1,12 +1,15 @@
 """The one way from a ``_target_`` to an object."""
 
 import copy
-from collections.abc import Mapping
+import importlib
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any
 
-from hydra.utils import get_method, instantiate
+from hydra.utils import instantiate
 
-from dlexp.config.errors import ConfigError
+from dlexp.config.errors import ConfigError, first_line
 from dlexp.config.identity import current_target
 
 
@@ -19,10 +22,42 @@ def locate(key: str, target: str) -> Any:
     'Linear'
     """
     try:
-        return get_method(current_target(target))
+        found = _named(current_target(target).split("."))
     except Exception as error:  # importing somebody's module can raise anything
-        reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
-        raise ConfigError(f"{key}._target_={target} is not allowed: {reason}.") from None
+        raise ConfigError(f"{key}._target_={target} is not allowed: {first_line(error)}.") from None
+    if not callable(found):
+        raise ConfigError(f"{key}._target_={target} is not allowed: it must be a class or function.")
+    return found
+
+
+def _named(parts: Sequence[str]) -> Any:
+    """Return what stands at a dotted path: in the longest part of it that is a module."""
+    for length in range(len(parts) - 1, 0, -1):
+        name = ".".join(parts[:length])
+        try:
+            return reduce(getattr, parts[length:], importlib.import_module(name))
+        except ModuleNotFoundError as error:
+            if length == 1 or error.name is None or not f"{name}.".startswith(f"{error.name}."):
+                raise  # the module is there, and needs one that is not
+    raise ModuleNotFoundError("a module and a name in it are needed")
+
+
+def require_arguments(key: str, target: str, /, *arguments: Any, **settings: Any) -> Any:
+    """Return the class or function of a path if it takes these arguments; it is not called.
+
+    Raises ``ConfigError`` if it does not.
+
+    >>> require_arguments("model", "torch.nn.Linear", 2, out_features=1).__name__
+    'Linear'
+    """
+    found = locate(key, target)
+    try:
+        inspect.signature(found).bind(*arguments, **settings)
+    except TypeError as error:
+        raise ConfigError(f"{key}: {target} does not take these settings: {first_line(error)}.") from None
+    except ValueError:  # some of C's have no signature
+        pass
+    return found
 
 
 def make(key: str, settings: Mapping[str, Any], **more: Any) -> Any:
@@ -41,8 +76,7 @@ def make(key: str, settings: Mapping[str, Any], **more: Any) -> Any:
         arguments = {name: _with_objects(value) for name, value in arguments.items()}
         return maker(**arguments, **more)
     except Exception as error:
-        reason = str(error.__cause__ or error).splitlines()[0].rstrip(".") or type(error).__name__
-        raise ConfigError(f"{key} cannot be made: {reason}.") from error
+        raise ConfigError(f"{key} cannot be made: {first_line(error.__cause__ or error)}.") from error
 
 
 def _with_objects(value: Any) -> Any:

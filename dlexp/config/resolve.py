@@ -1,6 +1,7 @@
 """Where the YAML files are, and the resolver of a run's folder."""
 
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -23,4 +24,5 @@ def register() -> None:
 
 
 def _run_folder(parent: str, *, _root_: DictConfig) -> str:
-    return run_folder_name(to_plain(_root_), list(_root_.hydra.overrides.task), Path(parent))
+    overrides: Any = OmegaConf.to_container(_root_.hydra.overrides.task, resolve=False)
+    return run_folder_name(to_plain(_root_), overrides, Path(parent))

@@ -7,11 +7,11 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from dlexp.config.errors import not_allowed
-from dlexp.config.kinds import SEED, TARGET, Flag, Whole
+from dlexp.config.kinds import SEED, TARGET, flag, whole
 from dlexp.config.schema import Config, Section
 
 HALF = ("16-true", "bf16-true")
-NEVER = Whole(1, null="never")
+NEVER = whole(1, null="never")
 
 
 class CallbackSettings(Section):
@@ -37,13 +37,13 @@ class CallbackSettings(Section):
 class Schedule(CallbackSettings):
     """When a callback measures: what most of them share (``conf/callbacks/_schedule.yaml``)."""
 
-    at_start: Annotated[bool, Flag()] = True
-    at_end: Annotated[bool, Flag()] = True
+    at_start: Annotated[bool, flag()] = True
+    at_end: Annotated[bool, flag()] = True
     every_n_steps: Annotated[int | None, NEVER] = None
     every_n_epochs: Annotated[int | None, NEVER] = None
-    log_spaced: Annotated[int | None, Whole(1, 1000, null="never")] = None
+    log_spaced: Annotated[int | None, whole(1, 1000, null="never")] = None
     seed: Annotated[int, SEED] = 0
-    figures: Annotated[bool, Flag()] = True
+    figures: Annotated[bool, flag()] = True
 
     def fewest_measurements(self, total_steps: int, steps_per_epoch: int) -> int:
         """Return how many steps at most are surely measured: those of the longest list and both ends."""

@@ -16,14 +16,15 @@ from dlexp.config.kinds import (
     LARGEST,
     SEED,
     TARGET,
-    Flag,
-    Keys,
-    ListOf,
-    OneOf,
-    OneOfOr,
-    Real,
-    Text,
-    Whole,
+    dotted_name,
+    flag,
+    keys,
+    list_of,
+    one_of,
+    one_of_or,
+    real,
+    text,
+    whole,
 )
 from dlexp.config.names import (
     ACCELERATORS,
@@ -36,7 +37,7 @@ from dlexp.config.names import (
 )
 from dlexp.losses import LOSSES, TASKS
 
-NAME = Text(
+NAME = text(
     "a folder's name, or several joined by /, none of them '..'",
     r"(?!\.\.?(/|$))[^/\0]+(/(?!\.\.?(/|$))[^/\0]+)*",
 )
@@ -52,15 +53,15 @@ class Section(BaseModel):
 class DataConfig(Section):
     """Where the samples come from (``conf/data``)."""
 
-    generator: Annotated[dict[str, Any], Keys()]  # _target_ of the law, and its settings
-    input_dim: Annotated[int, Whole(1, 10**6)]
-    output_dim: Annotated[int, Whole(1, 10**6)]  # targets of a regression, classes of a classification
-    task: Annotated[str, OneOf(TASKS)]
-    n_train: Annotated[int, Whole(1)]
-    n_test: Annotated[int, Whole(1)]
-    noise: Annotated[float, Real(0)]
-    test_noise: Annotated[float | None, Real(0, null="as data.noise")] = None
-    batch_size: Annotated[int | str, OneOfOr(("full",), other=Whole(1))] = "full"
+    generator: Annotated[dict[str, Any], keys()]  # _target_ of the law, and its settings
+    input_dim: Annotated[int, whole(1, 10**6)]
+    output_dim: Annotated[int, whole(1, 10**6)]  # targets of a regression, classes of a classification
+    task: Annotated[str, one_of(TASKS)]
+    n_train: Annotated[int, whole(1)]
+    n_test: Annotated[int, whole(1)]
+    noise: Annotated[float, real(0)]
+    test_noise: Annotated[float | None, real(0, null="as data.noise")] = None
+    batch_size: Annotated[int | str, one_of_or(("full",), whole(1))] = "full"
     seed: Annotated[int, SEED]
     order_seed: Annotated[int, SEED]
 
@@ -69,107 +70,106 @@ class ModelConfig(Section):
     """The network (``conf/model``). None leaves a setting to the default of ``_target_``."""
 
     target: Annotated[str, TARGET] = Field(alias="_target_")
-    width: Annotated[int | None, Whole(1, 10**7, null="the model's default")] = None
-    depth: Annotated[int | None, Whole(0, 10**4, null="the model's default")] = None
-    budget: Annotated[int | None, Whole(1, null="model.width")] = (
+    width: Annotated[int | None, whole(1, 10**7, null="the model's default")] = None
+    depth: Annotated[int | None, whole(0, 10**4, null="the model's default")] = None
+    budget: Annotated[int | None, whole(1, null="model.width")] = (
         None  # parameters that widths are solved for
     )
-    activation: Annotated[str | None, OneOf(ACTIVATIONS, null="the model's default")] = None
-    bias: Annotated[bool | None, Flag(null="the model's default")] = None
-    readout_bias: Annotated[bool | None, Flag(null="as model.bias")] = None
-    parametrization: Annotated[str | None, OneOf(PARAMETRIZATIONS, null="the model's default")] = None
-    initialization: Annotated[str | None, Text(null="the model's default")] = None
-    weight_std: Annotated[float | None, Real(above=0, null="the activation's gain")] = None
-    bias_std: Annotated[float | None, Real(0, null="the model's default")] = None
-    random_bias: Annotated[bool | None, Flag(null="the model's default")] = None
-    readout_weight_std: Annotated[float | None, Real(0, null="the model's default")] = None
-    base_width: Annotated[int | None, Whole(1, 10**7, null="the model's default")] = None
-    options: Annotated[dict[str, Any], Keys()] = {}  # further arguments of a model of one's own
+    activation: Annotated[str | None, one_of(ACTIVATIONS, null="the model's default")] = None
+    bias: Annotated[bool | None, flag(null="the model's default")] = None
+    readout_bias: Annotated[bool | None, flag(null="as model.bias")] = None
+    parametrization: Annotated[str | None, one_of(PARAMETRIZATIONS, null="the model's default")] = None
+    initialization: Annotated[str | None, text(null="the model's default")] = None
+    weight_std: Annotated[float | None, real(above=0, null="the activation's gain")] = None
+    bias_std: Annotated[float | None, real(0, null="the model's default")] = None
+    random_bias: Annotated[bool | None, flag(null="the model's default")] = None
+    readout_weight_std: Annotated[float | None, real(0, null="the model's default")] = None
+    base_width: Annotated[int | None, whole(1, 10**7, null="the model's default")] = None
+    options: Annotated[dict[str, Any], keys()] = {}  # further arguments of a model of one's own
     seed: Annotated[int, SEED]
 
 
 class OptimizerConfig(Section):
     """The optimizer and its learning-rate schedule (``conf/optimizer``): by name, or by ``_target_``."""
 
-    name: Annotated[str | None, OneOf(OPTIMIZERS, null="optimizer._target_")] = None
-    target: Annotated[str | None, Text(TARGET.form, TARGET.pattern, null="optimizer.name")] = Field(
-        None, alias="_target_"
-    )
-    options: Annotated[dict[str, Any] | None, Keys(null="none")] = None  # further arguments of _target_
-    lr: Annotated[float, Real(above=0)]
-    momentum: Annotated[float, Real(0, below=1)] = 0.0
-    nesterov: Annotated[bool | None, Flag(null="false")] = None
-    betas: Annotated[list[float], ListOf(Real(0, below=1), 2)] = [0.9, 0.999]
-    weight_decay: Annotated[float, Real(0)] = 0.0
-    schedule: Annotated[str, OneOf(SCHEDULES)] = "constant"
+    name: Annotated[str | None, one_of(OPTIMIZERS, null="optimizer._target_")] = None
+    target: Annotated[str | None, dotted_name(null="optimizer.name")] = Field(None, alias="_target_")
+    options: Annotated[dict[str, Any] | None, keys(null="none")] = None  # further arguments of _target_
+    lr: Annotated[float, real(above=0)]
+    momentum: Annotated[float, real(0, below=1)] = 0.0
+    nesterov: Annotated[bool | None, flag(null="false")] = None
+    betas: Annotated[list[float], list_of(real(0, below=1), 2)] = [0.9, 0.999]
+    weight_decay: Annotated[float, real(0)] = 0.0
+    schedule: Annotated[str, one_of(SCHEDULES)] = "constant"
 
 
 class LogPointsConfig(Section):
     """At which steps losses are evaluated and logged: the start and the end always, and these between."""
 
-    spacing: Annotated[str, OneOf(("log", "linear"))] = "log"
-    per_decade: Annotated[int, Whole(1, 1000)] = 10
-    every_n_steps: Annotated[int, Whole(1)] = 100
+    spacing: Annotated[str, one_of(("log", "linear"))] = "log"
+    per_decade: Annotated[int, whole(1, 1000)] = 10
+    every_n_steps: Annotated[int, whole(1)] = 100
 
 
 class StoppingConfig(Section):
     """When training has converged; checked every ``check_every_n_steps`` steps on the whole training set."""
 
-    train_loss: Annotated[float | None, Real(0, null="never")] = 1e-7
-    patience: Annotated[int | None, Whole(1, null="never")] = None
-    min_delta: Annotated[float, Real(0)] = 0.0
-    check_every_n_steps: Annotated[int, Whole(1)] = 50
+    train_loss: Annotated[float | None, real(0, null="never")] = 1e-7
+    patience: Annotated[int | None, whole(1, null="never")] = None
+    min_delta: Annotated[float, real(0)] = 0.0
+    check_every_n_steps: Annotated[int, whole(1)] = 50
 
 
 class TrainingConfig(Section):
     """What is minimised and how, when it is looked at, when it is done."""
 
-    loss: Annotated[str, OneOfOr(tuple(LOSSES), other=TARGET)]
-    engine: Annotated[str, OneOf(("auto", "loop", "stack", "replay"))] = "auto"
+    loss: Annotated[str, one_of_or(tuple(LOSSES), TARGET)]
+    engine: Annotated[str, one_of(("auto", "loop", "stack", "replay"))] = "auto"
     log_points: LogPointsConfig = LogPointsConfig()
     stopping: StoppingConfig = StoppingConfig()
-    checkpoint: Annotated[bool, Flag()] = True
+    checkpoint: Annotated[bool, flag()] = True
 
 
 class TrainerConfig(Section):
     """The arguments of ``pytorch_lightning.Trainer`` whose meaning dlexp keeps; no other can be set."""
 
-    max_epochs: Annotated[int | None, Whole(-1, null="no limit")] = None
-    max_steps: Annotated[int, Whole(-1)] = 4000
-    min_epochs: Annotated[int | None, Whole(0, null="none")] = None
-    min_steps: Annotated[int | None, Whole(0, null="none")] = None
-    max_time: Annotated[str | None, Text("a time DD:HH:MM:SS", DURATION, null="no limit")] = None
-    accelerator: Annotated[str, OneOf(ACCELERATORS)] = "auto"
-    devices: Annotated[int | str, OneOfOr(("auto",), other=Whole(1, 10**4))] = 1
-    precision: Annotated[int | str, OneOf(PRECISIONS)] = "32-true"
-    deterministic: Annotated[
-        bool | str | None, OneOfOr(("warn",), other=Flag(), null="Lightning's default")
-    ] = None
-    benchmark: Annotated[bool | None, Flag(null="Lightning's default")] = None
-    detect_anomaly: Annotated[bool, Flag()] = False
-    gradient_clip_val: Annotated[float | None, Real(above=0, null="no clipping")] = None
-    gradient_clip_algorithm: Annotated[str | None, OneOf(("norm", "value"), null="norm")] = None
-    accumulate_grad_batches: Annotated[int, Whole(1)] = 1
-    profiler: Annotated[str | None, OneOf(PROFILERS, null="none")] = None
+    max_epochs: Annotated[int | None, whole(-1, null="no limit")] = None
+    max_steps: Annotated[int, whole(-1)] = 4000
+    min_epochs: Annotated[int | None, whole(0, null="none")] = None
+    min_steps: Annotated[int | None, whole(0, null="none")] = None
+    max_time: Annotated[str | None, text("a time DD:HH:MM:SS", DURATION, null="no limit")] = None
+    accelerator: Annotated[str, one_of(ACCELERATORS)] = "auto"
+    devices: Annotated[int | str, one_of_or(("auto",), whole(1, 10**4))] = 1
+    precision: Annotated[int | str, one_of(PRECISIONS)] = "32-true"
+    deterministic: Annotated[bool | str | None, one_of_or(("warn",), flag(), null="Lightning's default")] = (
+        None
+    )
+    benchmark: Annotated[bool | None, flag(null="Lightning's default")] = None
+    detect_anomaly: Annotated[bool, flag()] = False
+    gradient_clip_val: Annotated[float | None, real(above=0, null="no clipping")] = None
+    gradient_clip_algorithm: Annotated[str | None, one_of(("norm", "value"), null="norm")] = None
+    accumulate_grad_batches: Annotated[int, whole(1)] = 1
+    profiler: Annotated[str | None, one_of(PROFILERS, null="none")] = None
 
 
 class Config(Section):
     """One job: one configuration, one seed, one result."""
 
     name: Annotated[str, NAME]
-    arm: Annotated[str | None, Text(null="no arm")] = None  # of a study's sweeps, the one of the job
+    arm: Annotated[str | None, text(null="no arm")] = None  # of a study's sweeps, the one of the job
     seed: Annotated[int, SEED]
-    rerun: Annotated[bool, Flag()] = False
-    threads: Annotated[int, Whole(1, 1024)] = 1
-    objective: Annotated[str, Text("the name of a metric")] = "test/loss"
-    records: Annotated[str, OneOf(("full", "lean"))] = "full"
+    rerun: Annotated[bool, flag()] = False
+    threads: Annotated[int, whole(1, 1024)] = 1
+    objective: Annotated[str, text("the name of a metric")] = "test/loss"
+    records: Annotated[str, one_of(("full", "lean"))] = "full"
+    snapshot_minutes: Annotated[float | None, real(0, null="never")] = 5.0
     data: DataConfig
     model: ModelConfig
     optimizer: OptimizerConfig
     training: TrainingConfig
     trainer: TrainerConfig
-    logger: Annotated[dict[str, Any], Keys()] = {}
-    callbacks: Annotated[dict[str, Any], Keys()] = {}
+    logger: Annotated[dict[str, Any], keys()] = {}
+    callbacks: Annotated[dict[str, Any], keys()] = {}
 
     @classmethod
     def check(cls, plain: Mapping[str, Any]) -> "Config":

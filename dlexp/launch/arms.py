@@ -1,17 +1,19 @@
 """The jobs of a sweep made of arms: several sweeps under one question, each with settings of its own."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, RangeSweep
 from omegaconf import DictConfig, OmegaConf
 
 from dlexp.config.errors import ConfigError, not_allowed
 
 ARM = "arm"
+MOST_JOBS = 10**6
 
 
 class ArmError(ConfigError):
@@ -110,6 +112,9 @@ def expand_arm(
             merged[_key(override)] = override
     values = [[f"{ARM}={name}"]] if name is not None else []
     values += [_values(override) for override in merged.values()]
+    count = math.prod(map(len, values))
+    if count > MOST_JOBS:
+        raise ArmError(f"A sweep of {count} jobs is not allowed: it must be of at most {MOST_JOBS}.")
     return [list(job) for job in product(*values)]
 
 
@@ -119,10 +124,19 @@ def _values(override: Override) -> list[str]:
         return [f"{key}={override.get_value_element_as_str()}"]
     if not override.is_discrete_sweep():
         raise ArmError(f"{override.input_line} is not allowed: a sweep needs a list of values.")
+    swept = override.value()
+    if isinstance(swept, RangeSweep) and not _has_an_end(swept):
+        allowed = f"at most {MOST_JOBS} values, and a step that is not 0"
+        raise ArmError(f"{override.input_line} is not allowed: a range has {allowed}.")
     values = [f"{key}={value}" for value in override.sweep_string_iterator()]
     if not values:
         raise ArmError(f"{override.input_line} is not allowed: it has no values.")
     return values
+
+
+def _has_an_end(swept: RangeSweep) -> bool:
+    start, stop, step = (float(bound or 0) for bound in (swept.start, swept.stop, swept.step))
+    return step != 0 and (stop - start) / step <= MOST_JOBS
 
 
 def _key(override: Override) -> str:

@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from dlexp.config.errors import ConfigError
+from dlexp.config.errors import refuse
+from dlexp.config.hydra_internals import told_in_sentences
+from dlexp.config.jobs import check_job
 from dlexp.config.plain import to_plain
 from dlexp.config.schema import Config
 from dlexp.frameworks import import_frameworks
 from dlexp.launch.progress import Progress
+from dlexp.records import snapshots
 from dlexp.records.run import DONE, Run
 
 
@@ -67,7 +70,7 @@ class Command:
         plain = to_plain(config)
         Config.check(plain)
         task = Task(plain, list(node.overrides.task), folder)
-        (run,) = run_tasks([task], report=self.progress.report)
+        (run,) = run_tasks([task], report=self.progress.report, snapshots=folder / snapshots.FOLDER)
         self.runs.append(run)
         return run.metrics.get(config.objective)
 
@@ -76,12 +79,6 @@ def command_of(task_function: Any) -> Command:
     """Return the command that a task function belongs to; a fresh one for a function of another program."""
     command = getattr(task_function, "command", None)
     return command if isinstance(command, Command) else Command()
-
-
-def refuse(problems: Sequence[str]) -> None:
-    """End the program with the problems of a configuration, one a line, if there are any."""
-    if problems:
-        raise SystemExit("\n".join(["The configuration cannot be run:", *(f"  {p}" for p in problems)]))
 
 
 def writable(folder: str) -> Path:
@@ -101,23 +98,18 @@ class CheckCallback(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check one job."""
-        try:
-            plain = to_plain(config)
-            Config.check(plain)
-        except ConfigError as error:
-            refuse(error.problems)
-            raise
-        devices = plain["trainer"]["devices"]
-        if devices not in (1, "auto"):
-            refuse([f"trainer.devices={devices} is not allowed without -m: one job trains on one device."])
-        folder = writable(config.hydra.run.dir)
+        with told_in_sentences():
+            plain = check_job(config)
         from dlexp.train.job_folder import finished_result
 
-        if finished_result(plain, folder) is None:
+        if finished_result(plain, Path(config.hydra.run.dir)) is None:
             from dlexp.train.problems import find_build_problems  # takes seconds: it imports torch
 
             refuse(find_build_problems(plain))
+        with told_in_sentences():
+            writable(config.hydra.run.dir)  # last: what is refused leaves no folder behind
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the folder of a sweep, whose launcher checks its jobs."""
-        writable(config.hydra.sweep.dir)
+        with told_in_sentences():
+            writable(config.hydra.sweep.dir)

@@ -1,11 +1,13 @@
 """Where ensembles run: here and now, in fresh processes, or where the launcher's configuration says."""
 
 import os
+import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import Any
 
 SECONDS_BETWEEN_LOOKS = 5.0
@@ -38,7 +40,15 @@ def process_pool(workers: int, devices: int = 1) -> ProcessPoolExecutor:
     )
 
 
+def end_workers() -> None:
+    """Tell all workers to end: what they train leaves a snapshot if it can."""
+    for process in active_children():
+        process.terminate()
+
+
 def _begin_worker(parent: int, counter: Any, devices: int) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit())  # without a traceback, whatever it is at
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if counter is not None:
         take_device(counter, devices)

@@ -4,20 +4,26 @@ import json
 import logging
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from pathlib import Path
 
+from dlexp.config.errors import refuse
 from dlexp.config.identity import replicates_key
 from dlexp.config.jobs import Job
 from dlexp.frameworks import import_frameworks
-from dlexp.launch.command import Command, refuse
-from dlexp.launch.executors import InProcessExecutor, process_pool
+from dlexp.launch.command import Command
+from dlexp.launch.executors import InProcessExecutor, end_workers, process_pool
+from dlexp.records import snapshots
 from dlexp.records.files import json_text
 from dlexp.records.lease import was_left_behind
 from dlexp.records.run import Run
 from dlexp.train.job import record_lost, run_tasks
 from dlexp.train.job_folder import Task, finished_result
+
+MOST_AT_ONCE = 1000
+"""Members of one ensemble: more are no cheaper for each, and what they hold is held until all have ended."""
 
 log = logging.getLogger(__name__)
 
@@ -54,52 +60,92 @@ def run_jobs(jobs: Sequence[Job], command: Command, executor: Executor, settings
             to_train.append(job)
         else:
             runs[job.index] = stored
-    refuse(_build_problems(to_train))
+    refuse(build_problems(to_train))
+    folder = None if command.folder is None else command.folder / snapshots.FOLDER
+    groups = _groups_to_go_on(jobs, {job.index for job in to_train}, folder)
+    in_groups = {job.index for group in groups for job in group}
+    to_begin = [job for job in to_train if job.index not in in_groups]
     # What was in training when an earlier process died may be what it died of: it gets a process of its own.
-    lost = [job for job in to_train if was_left_behind(job.folder)]
-    ensembles = plan_ensembles([job for job in to_train if job not in lost], settings)
+    lost = {job.index for job in to_train if was_left_behind(job.folder)}
+    here = isinstance(executor, InProcessExecutor)
     progress = command.progress
     progress.begin(len(jobs))
     progress.start("finished", len(runs))
     progress.finish()
-    here = isinstance(executor, InProcessExecutor)
-    # A function of this process cannot go to another one.
-    report = progress.report if here else None
+
+    def start(ensemble: Sequence[Job]) -> None:
+        left = [job for job in ensemble if job.index not in runs]
+        progress.start("at once" if len(left) > 1 else left[0].label if left else "", len(left))
+
     try:
         pending = []
+        apart = [group for group in groups if lost & {job.index for job in group}]
+        apart += plan_ensembles([job for job in to_begin if job.index in lost], settings)
+        ensembles = [group for group in groups if group not in apart]
+        ensembles += plan_ensembles([job for job in to_begin if job.index not in lost], settings)
         for ensemble in ensembles:
             if here:
-                progress.start("at once" if len(ensemble) > 1 else ensemble[0].label, len(ensemble))
-            pending.append((ensemble, _submit(executor, ensemble, settings, report)))
+                start(ensemble)
+            # A function of this process cannot go to another one.
+            report = progress.report if here else None
+            pending.append((ensemble, _submit(executor, ensemble, settings, folder, report)))
             if here:
                 progress.finish()
         for ensemble, future in pending:
             if not here:
-                progress.start("", len(ensemble))
+                start(ensemble)
             try:
                 runs |= _by_index(ensemble, future.result())
             except Exception as error:
                 log.warning("an ensemble of %d jobs was lost: %s", len(ensemble), error)
-                runs |= run_until_found(ensemble, settings)
+                runs |= run_until_found(ensemble, settings, folder)
             if not here:
                 progress.finish()
-        if lost:
-            progress.start("again, apart", len(lost))
-            for ensemble in plan_ensembles(lost, settings):
-                runs |= run_until_found(ensemble, settings)
+        for ensemble in apart:
+            start(ensemble)
+            runs |= run_until_found(ensemble, settings, folder)
             progress.finish()
+    except KeyboardInterrupt:
+        end_workers()
+        raise
     finally:
         progress.end()
+    if folder is not None:
+        _remove_snapshots(jobs, folder)
     ordered = [runs[job.index] for job in jobs]
     command.runs += ordered
     return ordered
 
 
-def run_until_found(jobs: Sequence[Job], settings: Settings) -> dict[int, Run]:
+def _groups_to_go_on(
+    jobs: Sequence[Job], unfinished: Collection[int], folder: Path | None
+) -> list[list[Job]]:
+    """Return the groups of jobs that have left a snapshot and are all among these jobs."""
+    by_identity = {job.identity: job for job in jobs}
+    found = []
+    for path, names in snapshots.groups(folder).items() if folder is not None else ():
+        group = [by_identity[name] for name in names if name in by_identity]
+        if len(group) < len(names):
+            log.warning("the snapshot %s is not used: it has other jobs too", path.name)
+        elif any(job.index in unfinished for job in group) and not any(job.plain["rerun"] for job in group):
+            found.append(group)
+    return found
+
+
+def _remove_snapshots(jobs: Sequence[Job], folder: Path) -> None:
+    """Remove the snapshots that no other command can use: all jobs have ended."""
+    ended = {job.identity for job in jobs}
+    for path, names in snapshots.groups(folder).items():
+        if ended.issuperset(names):
+            snapshots.remove(path)
+
+
+def run_until_found(jobs: Sequence[Job], settings: Settings, folder: Path | None) -> dict[int, Run]:
     """Run jobs whose ensemble was lost; return their results by index.
 
     Those that ended are kept. The others run in a fresh process of this machine; if they are lost again they
-    are halved, until the job is found that ends its process: it is recorded as failed.
+    are halved, until the job is found that ends its process: it is recorded as failed. ``folder`` is that of
+    snapshots.
     """
     runs: dict[int, Run] = {}
     waiting = [list(jobs)]
@@ -107,7 +153,7 @@ def run_until_found(jobs: Sequence[Job], settings: Settings) -> dict[int, Run]:
         ensemble = waiting.pop()
         pool = process_pool(1)
         try:
-            runs |= _by_index(ensemble, _submit(pool, ensemble, settings, None).result())
+            runs |= _by_index(ensemble, _submit(pool, ensemble, settings, folder, None).result())
             continue
         except Exception as error:
             reason = f"its process ended before it did ({type(error).__name__}): killed, or out of memory?"
@@ -128,10 +174,14 @@ def run_until_found(jobs: Sequence[Job], settings: Settings) -> dict[int, Run]:
 
 
 def _submit(
-    executor: Executor, jobs: Sequence[Job], settings: Settings, report: Callable[..., None] | None
+    executor: Executor,
+    jobs: Sequence[Job],
+    settings: Settings,
+    folder: Path | None,
+    report: Callable[..., None] | None,
 ) -> "Future[list[Run]]":
     tasks = [_task(job, settings) for job in jobs]
-    return executor.submit(run_tasks, tasks, engine=settings.engine, report=report)
+    return executor.submit(run_tasks, tasks, engine=settings.engine, report=report, snapshots=folder)
 
 
 def _by_index(jobs: Sequence[Job], runs: Sequence[Run]) -> dict[int, Run]:
@@ -178,7 +228,7 @@ def _cut(jobs: Sequence[Job], budget_bytes: float) -> Iterator[list[Job]]:
     used = 0.0
     for job in jobs:
         needed = _bytes_needed(job)
-        if ensemble and used + needed > budget_bytes:
+        if ensemble and (used + needed > budget_bytes or len(ensemble) == MOST_AT_ONCE):
             yield ensemble
             ensemble, used = [], 0.0
         ensemble.append(job)
@@ -200,11 +250,14 @@ def _task(job: Job, settings: Settings) -> Task:
     if settings.job_files:
         files[f"{settings.job_files}/config.yaml"] = json_text(job.plain)
         files[f"{settings.job_files}/overrides.yaml"] = json.dumps(list(job.overrides)) + "\n"
-    return Task(job.plain, job.overrides, job.folder.absolute(), files)
+    return Task(job.plain, job.overrides, job.folder.absolute(), files, job.identity)
 
 
-def _build_problems(jobs: Sequence[Job]) -> list[str]:
-    """Return what cannot be made of the jobs' configurations; replicates are of one making."""
+def build_problems(jobs: Sequence[Job]) -> list[str]:
+    """Return a sentence for each thing that cannot be made of the jobs' configurations.
+
+    Replicates are of one making.
+    """
     if not jobs:
         return []
     import_frameworks()

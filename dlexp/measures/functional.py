@@ -12,23 +12,11 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from dlexp.measures.backward import BackwardProducts
+from dlexp.measures.batching import Batching
 from dlexp.measures.chain import chain_of
 from dlexp.measures.determinism import require_deterministic, require_fixed, require_inputs
 from dlexp.measures.isolation import RightDerivatives, chain_copy, differentiable, ordinary, private_copy
-
-__all__ = [
-    "FunctionalLoss",
-    "FunctionalModel",
-    "Loss",
-    "flat_gradient",
-    "functional_loss",
-    "mean_squared_error",
-    "parameter_vector",
-    "require_deterministic",
-    "require_targets",
-    "trainable_parameters",
-    "unflatten",
-]
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Maps (outputs, targets) to a scalar, the mean over the rows."""
@@ -103,7 +91,7 @@ class FunctionalModel:
         parameters: its trainable parameters, each once.
         x: the inputs (N, ...), fit for autograd.
         is_chain: whether the module is a chain of linear layers (see :mod:`dlexp.measures.chain`).
-        is_batched: whether ``torch.vmap`` gives the definition's results; None until it was tried.
+        batching: whether ``torch.vmap`` gives the definition's results.
         probe: the outputs at the module's own parameters, without a graph.
 
     Raises ``ValueError`` for a module without trainable parameters, with parameters of several types or of
@@ -125,7 +113,7 @@ class FunctionalModel:
         require_inputs(model, x)
         self.x = ordinary(x)
         self.is_chain = chain_of(model, allow_frozen=True) is not None
-        self.is_batched: bool | None = None
+        self.batching = Batching(f"{type(model).__name__} by torch.vmap")
         self._take(chain_copy(model) if self.is_chain else private_copy(model))
         with differentiable(), torch.no_grad():
             # What is no chain may keep something of what is tried on it.
@@ -234,17 +222,14 @@ class FunctionalLoss:
         """Return the loss at ``vector`` (P,), for ``torch.vmap`` and ``torch.func``."""
         return self.loss_fn(self.model.trial.outputs_at(vector), self.y).reshape(())
 
+    def hessian_products(self, x: Tensor | None = None, y: Tensor | None = None) -> BackwardProducts:
+        """Return ``V -> V H`` with the Hessian H of the copy as it is, on all rows or on those given.
 
-def functional_loss(model: nn.Module, loss_fn: Loss, x: Tensor, y: Tensor) -> Callable[[Tensor], Tensor]:
-    """Return ``L(vector) = loss_fn(model at vector (x), y)``, differentiable by the parameters (P,).
-
-    Raises as :class:`FunctionalLoss`.
-
-    >>> loss = functional_loss(nn.Linear(1, 1), mean_squared_error, torch.ones(4, 1), torch.zeros(4, 1))
-    >>> torch.func.grad(loss)(torch.tensor([2.0, 1.0]))
-    tensor([6., 6.])
-    """
-    return FunctionalLoss(model, loss_fn, x, y).swapped
+        v^T grad L is differentiated in reverse, over the retained graph of the gradient.
+        """
+        value = self.loss_fn(self.model.outputs(x), self.y if y is None else y).reshape(())
+        gradient = flat_gradient(value, self.model.parameters, create_graph=True)
+        return BackwardProducts(gradient, self.model.parameters, is_trusted=self.model.is_chain)
 
 
 def flat_gradient(value: Tensor, inputs: Sequence[Tensor], *, create_graph: bool = False) -> Tensor:

@@ -1,22 +1,17 @@
 """The loss at many points of weight space at once: what paths, landscapes and sharpness are made of.
 
 By definition the points are evaluated one by one. ``torch.vmap`` evaluates them together, in chunks that stay
-in cache (without them it is slower than a loop on a CPU); where it cannot follow the module, or disagrees
-with the definition at the point that is tried, the definition is used.
+in cache (without them it is slower than a loop on a CPU), where it can be trusted
+(:class:`~dlexp.measures.batching.Batching`).
 """
-
-import logging
-import warnings
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.func import grad_and_value
 
+from dlexp.measures.arguments import require_at_least
 from dlexp.measures.functional import FunctionalLoss, Loss
 from dlexp.measures.isolation import differentiable
-
-log = logging.getLogger(__name__)
 
 # Bytes of activations in flight: about a core's share of cache on a CPU, enough to fill a GPU.
 _CHUNK_BYTES = {"cpu": 2**22, "cuda": 2**29}
@@ -39,7 +34,8 @@ def losses_at(loss: FunctionalLoss, points: Tensor, *, chunk_size: int | None = 
 
     if len(points) == 0:
         return points.new_empty(0)
-    return _at_points(loss, batched, lambda point: (loss.at(point),), points)[0]
+    with differentiable():
+        return loss.model.batching(batched, lambda point: (loss.at(point),), points)[0]
 
 
 def gradients_at(
@@ -57,7 +53,8 @@ def gradients_at(
         gradients, values = torch.vmap(grad_and_value(loss.swapped), chunk_size=chunk_size)(points)
         return gradients, values.detach()
 
-    gradients, losses = _at_points(loss, batched, loss.gradient_at, points)
+    with differentiable():
+        gradients, losses = loss.model.batching(batched, loss.gradient_at, points)
     return gradients, losses
 
 
@@ -98,8 +95,7 @@ def combination_losses(
             f"coefficients must have shape (B, {basis.shape[0]}), a column for each row of basis, "
             f"got {tuple(coefficients.shape)}"
         )
-    if chunk_size is not None and chunk_size < 1:
-        raise ValueError(f"chunk_size={chunk_size} must be at least 1")
+    require_at_least(1, chunk_size=chunk_size)
     block = max(1, _budget(_BLOCK_BYTES, basis) // (basis.shape[1] * basis.element_size()))
     return torch.cat(
         [
@@ -121,49 +117,6 @@ def linear_combinations(coefficients: Tensor, basis: Tensor) -> Tensor:
     for k in range(1, basis.shape[0]):
         points.addcmul_(coefficients[:, k : k + 1], basis[k])
     return points
-
-
-def agree(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors are equal in norm to the square root of their precision, NaN and infinity alike.
-
-    >>> agree(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.1]))
-    False
-    """
-    finite = one.isfinite() & other.isfinite()
-    if not torch.equal(one[~finite].nan_to_num(), other[~finite].nan_to_num()):
-        return False
-    tolerance: float = torch.finfo(one.dtype).eps ** 0.5
-    one, other = one[finite], other[finite]
-    return bool(torch.dist(one, other) <= tolerance * torch.maximum(one.norm(), other.norm()))
-
-
-def _at_points(
-    loss: FunctionalLoss,
-    batched: Callable[[Tensor], tuple[Tensor, ...]],
-    single: Callable[[Tensor], tuple[Tensor, ...]],
-    points: Tensor,
-) -> tuple[Tensor, ...]:
-    """Return ``batched(points)`` if it can be had and trusted, else ``single`` at each point, stacked."""
-    if loss.model.is_batched is not False and len(points) > 1:
-        try:
-            with differentiable(), warnings.catch_warnings():
-                # Operations that vmap knows only as a loop are slow, but right.
-                warnings.filterwarnings("ignore", message="There is a performance drop")
-                found = batched(points)
-        except Exception as error:  # whatever it is, the definition decides whether it is the module's
-            found, reason = (), str(error).splitlines()[0] if str(error) else type(error).__name__
-        if found and loss.model.is_batched is None:
-            expected = single(points[-1])
-            agreed = all(agree(part[-1], right) for part, right in zip(found, expected, strict=True))
-            reason = "its results differ from those of single points"
-            loss.model.is_batched = agreed
-        elif not found:
-            loss.model.is_batched = False
-        if loss.model.is_batched:
-            return found
-        log.info("%s is evaluated point by point: %s", type(loss.model.network).__name__, reason)
-    parts = [single(point) for point in points]
-    return tuple(torch.stack(part) for part in zip(*parts, strict=True))
 
 
 def _chunk_size(loss: FunctionalLoss) -> int:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
+from dlexp.measures.arguments import require_one_of
 from dlexp.measures.chain import chain_of
 from dlexp.measures.functional import trainable_parameters
 
@@ -49,8 +50,7 @@ def magnitude_masks(
     >>> {name: int(mask.sum()) for name, mask in magnitude_masks(model, 0.5).items()}
     {'0.weight': 6, '2.weight': 3}
     """
-    if scope not in SCOPES:
-        raise ValueError(f"scope={scope!r} is unknown; allowed: {', '.join(SCOPES)}")
+    require_one_of(SCOPES, scope=scope)
     if scope == "global" and readout_rate is not None:
         raise ValueError(
             f"readout_rate={readout_rate} needs scope='layer'; a global threshold has no rate by layer"
@@ -80,7 +80,11 @@ def random_masks(masks: Mapping[str, Tensor], *, generator: torch.Generator) -> 
     >>> int(random_masks(masks, generator=torch.Generator().manual_seed(0))["w"].sum())
     1
     """
-    return {name: _shuffled(mask, generator) for name, mask in masks.items()}
+    random = {}
+    for name, mask in masks.items():
+        order = torch.randperm(mask.numel(), generator=generator, device=generator.device).to(mask.device)
+        random[name] = mask.flatten()[order].reshape(mask.shape)
+    return random
 
 
 def dense_masks(model: nn.Module) -> Masks:
@@ -162,25 +166,6 @@ def density(masks: Mapping[str, Tensor]) -> float:
     return sum(int(mask.sum()) for mask in masks.values()) / total
 
 
-def apply_masks(values: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return ``values`` (parameters, gradients, ...) by name with the pruned entries exactly 0.
-
-    Tensors without a mask are passed on as they are; nothing is changed in place.
-
-    Raises ``ValueError`` for a mask whose name or shape is not among ``values``.
-
-    >>> apply_masks({"w": torch.tensor([3.0, 4.0])}, {"w": torch.tensor([True, False])})
-    {'w': tensor([3., 0.])}
-    """
-    masks = _checked(masks, values, complete=False)
-    return {
-        name: torch.where(masks[name], value, torch.zeros((), dtype=value.dtype, device=value.device))
-        if name in masks
-        else value
-        for name, value in values.items()
-    }
-
-
 def random_signs(
     initial: Mapping[str, Tensor], masks: Mapping[str, Tensor], *, generator: torch.Generator
 ) -> dict[str, Tensor]:
@@ -193,10 +178,11 @@ def random_signs(
     tensor([3., 4.])
     """
     _checked(masks, initial, complete=False)
-    return {
-        name: value.abs() * _signs(value, generator) if name in masks else value
-        for name, value in initial.items()
-    }
+    values = dict(initial)
+    for name in [name for name in initial if name in masks]:
+        bits = torch.randint(0, 2, values[name].shape, generator=generator, device=generator.device)
+        values[name] = values[name].abs() * (2 * bits - 1).to(values[name])
+    return values
 
 
 def _largest(weight: Tensor, remaining: Tensor, rate: float) -> Tensor:
@@ -241,13 +227,3 @@ def _checked(
     if complete and missing:
         raise ValueError(f"masks lacks {', '.join(missing)}")
     return masks
-
-
-def _shuffled(values: Tensor, generator: torch.Generator) -> Tensor:
-    order = torch.randperm(values.numel(), generator=generator, device=generator.device).to(values.device)
-    return values.flatten()[order].reshape(values.shape)
-
-
-def _signs(values: Tensor, generator: torch.Generator) -> Tensor:
-    bits = torch.randint(0, 2, values.shape, generator=generator, device=generator.device)
-    return (2 * bits - 1).to(values)

@@ -14,10 +14,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from dlexp.measures.arguments import require_at_least, require_one_of, require_positive
 from dlexp.measures.functional import FunctionalLoss, Loss, parameter_vector
-from dlexp.measures.hessian.operators import hessian_operator
-from dlexp.measures.hessian.probes import random_vectors
-from dlexp.measures.hessian.trace import hutchinson_trace
+from dlexp.measures.hessian.random import random_vectors
 from dlexp.measures.points import gradients_at, losses_at
 
 Normalization = Literal["none", "adaptive"]
@@ -80,9 +79,7 @@ def worst_case(
     0.02
     """
     weights, scale = _point(model, radius, normalization)
-    for name, value in (("n_starts", n_starts), ("max_steps", max_steps)):
-        if value < 1:
-            raise ValueError(f"{name}={value} is too small; allowed: 1 or more")
+    require_at_least(1, n_starts=n_starts, max_steps=max_steps)
     loss = FunctionalLoss(model, loss_fn, x, y)
 
     def evaluate(u: Tensor) -> tuple[Tensor, Tensor]:
@@ -165,8 +162,7 @@ def average(
     """Return the mean loss increase over the sphere |u| = radius, from ``n_samples`` antithetic pairs.
 
     A sample is (L(w + delta) + L(w - delta)) / 2 - L(w): the pair removes the gradient's contribution, whose
-    mean is zero and whose noise is the largest. To second order the mean is rho^2 tr(T H T) / (2 P), see
-    :func:`average_second_order`.
+    mean is zero and whose noise is the largest. To second order the mean is rho^2 tr(T H T) / (2 P).
 
     ``generator`` None starts a fresh one at seed 0; ``chunk_size`` networks are evaluated at once.
 
@@ -180,8 +176,7 @@ def average(
     True
     """
     weights, scale = _point(model, radius, normalization)
-    if n_samples < 2:
-        raise ValueError(f"n_samples={n_samples} is too small for a standard error; allowed: 2 or more")
+    require_at_least(2, n_samples=n_samples)  # one has no standard error
     generator = generator or torch.Generator().manual_seed(0)
     loss = FunctionalLoss(model, loss_fn, x, y)
     base = loss.at(weights)
@@ -196,40 +191,6 @@ def average(
     return MeanIncrease(float(values.mean()), float(values.std()) / n_samples**0.5)
 
 
-def average_second_order(
-    model: nn.Module,
-    loss_fn: Loss,
-    x: Tensor,
-    y: Tensor,
-    *,
-    radius: float,
-    normalization: Normalization = "none",
-    n_probes: int = 64,
-    generator: torch.Generator | None = None,
-    batch_size: int | None = None,
-) -> MeanIncrease:
-    """Return rho^2 tr(T H T) / (2 P), the second-order value of :func:`average`, by Hutchinson's estimate.
-
-    ``generator`` None starts a fresh one at seed 0; ``batch_size`` as in
-    :func:`~dlexp.measures.hessian.operators.hessian_operator`.
-
-    Raises ``ValueError`` for a radius that is not positive, an unknown normalization and fewer than 2 probes.
-
-    >>> from dlexp.measures.functional import mean_squared_error
-    >>> model, x, y = nn.Linear(1, 1), torch.ones(4, 1), torch.zeros(4, 1)
-    >>> rise = average_second_order(model, mean_squared_error, x, y, radius=0.1)  # near 0.01
-    >>> abs(rise.increase - 0.01) < 5 * rise.standard_error
-    True
-    """
-    weights, scale = _point(model, radius, normalization)
-    hessian = hessian_operator(model, loss_fn, x, y, batch_size=batch_size)
-    estimate = hutchinson_trace(
-        lambda v: scale * hessian(scale * v), weights, n_probes=n_probes, generator=generator
-    )
-    factor = radius**2 / (2 * len(weights))
-    return MeanIncrease(factor * estimate.trace, factor * estimate.standard_error)
-
-
 def relative_to_edge(lambda_max: float, learning_rate: float, *, momentum: float = 0.0) -> float:
     """Return lambda_max * lr / (2 (1 + momentum)): 1 at the edge of stability of gradient descent.
 
@@ -242,8 +203,7 @@ def relative_to_edge(lambda_max: float, learning_rate: float, *, momentum: float
     >>> relative_to_edge(40.0, 0.05)
     1.0
     """
-    if not learning_rate > 0:
-        raise ValueError(f"learning_rate={learning_rate} is not allowed; allowed: above 0")
+    require_positive(learning_rate=learning_rate)
     if not 0 <= momentum < 1:
         raise ValueError(f"momentum={momentum} is not allowed; allowed: from 0 to below 1")
     return lambda_max * learning_rate / (2 * (1 + momentum))
@@ -251,14 +211,10 @@ def relative_to_edge(lambda_max: float, learning_rate: float, *, momentum: float
 
 def _point(model: nn.Module, radius: float, normalization: str) -> tuple[Tensor, Tensor]:
     """Return the parameters w (P,) and the diagonal of T (P,)."""
-    if not radius > 0:
-        raise ValueError(f"radius={radius} is not allowed; allowed: above 0")
+    require_positive(radius=radius)
+    require_one_of(("none", "adaptive"), normalization=normalization)
     weights = parameter_vector(model)
-    if normalization == "none":
-        return weights, torch.ones_like(weights)
-    if normalization == "adaptive":
-        return weights, weights.abs()
-    raise ValueError(f"normalization={normalization!r} is unknown; allowed: 'none', 'adaptive'")
+    return weights, torch.ones_like(weights) if normalization == "none" else weights.abs()
 
 
 def _onto_sphere(vectors: Tensor, radius: float) -> Tensor:

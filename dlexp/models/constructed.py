@@ -110,22 +110,6 @@ def tent_map(depth: int, *, dtype: torch.dtype | None = None) -> nn.Sequential:
     return nn.Sequential(*layers, _linear([[2.0, -4.0]], [0.0], dtype))
 
 
-def square_network(tents: int, *, dtype: torch.dtype | None = None) -> nn.Sequential:
-    """Approximate x^2 on [0, 1] by ``x - sum_(s=1..m) T^s(x) / 4^s``: m = ``tents`` hidden layers of 3 units.
-
-    T^s is the tent composed s times. It interpolates x^2 at the 2^m + 1 dyadic points, with sup error exactly
-    2^(-2m-2) (Yarotsky 2017, Proposition 2). The third unit of each layer carries the partial sum, which is
-    positive on [0, 1], so that its ReLU passes it on unchanged.
-    """
-    _require(tents >= 1, f"tents={tents} gives no hidden layer; allowed: 1 or more")
-    bias = [0.0, -0.5, 0.0]
-    layers: list[nn.Module] = [_linear([[1.0], [1.0], [1.0]], bias, dtype), nn.ReLU()]
-    for s in range(1, tents):
-        rows = [[2.0, -4.0, 0.0], [2.0, -4.0, 0.0], [-2.0 / 4**s, 4.0 / 4**s, 1.0]]
-        layers += [_linear(rows, bias, dtype), nn.ReLU()]
-    return nn.Sequential(*layers, _linear([[-2.0 / 4**tents, 4.0 / 4**tents, 1.0]], [0.0], dtype))
-
-
 class MultilinearHats(nn.Module):
     """Products of hats on a regular grid: d-linear interpolation by n^d bumps.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from dlexp.plots.lines import INTERVAL, RUNS, FloatArray, Point
+from dlexp.plots.lines import INTERVAL, RUNS, FloatArray, Point, placeable
 from dlexp.plots.marks import LAW, MARK
 
 if TYPE_CHECKING:
@@ -46,6 +46,19 @@ def log(axes: "Axes", which: Literal["x", "y", "both"] = "both") -> "Axes":
     return axes
 
 
+def log_if_wide(axes: "Axes", values: Iterable[Any], ratio: float = 10.0) -> "Axes":
+    """Make the y axis logarithmic where finite values are all positive and span more than a ratio.
+
+    >>> from matplotlib.figure import Figure
+    >>> log_if_wide(Figure().subplots(), [1.0, 20.0, float("nan")]).get_yscale()
+    'log'
+    """
+    found = placeable(list(values))
+    found = found[np.isfinite(found)]
+    is_wide = bool(len(found)) and found.min() > 0 and found.max() > ratio * found.min()
+    return log(axes, "y") if is_wide else axes
+
+
 def step_axis(axes: "Axes", steps: Sequence[float]) -> "Axes":
     """Name the x axis, and make it logarithmic, with a 0, where most steps are early ones.
 
@@ -71,7 +84,9 @@ def ticks_at(axes: "Axes", values: Iterable[float | Point], labels: Sequence[str
     >>> [label.get_text() for label in axes.get_xticklabels()]
     ['1', '5', '200']
     """
-    ticks = sorted({value[0] if isinstance(value, tuple) else value for value in values})
+    places = placeable([value[0] if isinstance(value, tuple) else value for value in values])
+    shown = places > 0 if axes.get_xscale() == "log" else np.isfinite(places)
+    ticks = np.unique(places[shown]).tolist()
     if not ticks or (len(ticks) > _MOST_TICKS and labels is None):
         return axes
     from matplotlib.ticker import NullLocator

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from dlexp.estimate import estimate
 from dlexp.plots.style import line_style
 
 if TYPE_CHECKING:
@@ -15,8 +16,11 @@ FloatArray = npt.NDArray[np.float64]
 # A position, the mean of its replicates, the ends of their interval (NaN for one replicate), the replicates.
 Point = tuple[float, float, float, float, Sequence[float]]
 
+LARGEST = 1e150
+"""What is larger is left out of figures, what is smaller than its inverse counts as 0: squares overflow."""
+
 # Labels of what is no line of its own; matplotlib leaves labels with _ out of legends.
-INTERVAL, RUNS = "_interval", "_runs"
+INTERVAL, RUNS, LEFT_OUT = "_interval", "_runs", "_left_out"
 _MOST_MARKERS, _FEW_MARKERS = 12, 8  # on a path, whose points are close
 _MANY = 100  # points of a scatter plot, which hide each other if they are not pale
 
@@ -43,13 +47,12 @@ def band(
     [[1.0, 2.0], [2.0, 4.0]]
     """
     label, style = _styled(axes, label, control, style)
-    x = [point[0] for point in points]
-    mean = [point[1] for point in points]
-    low, high = interval(axes, points)
-    axes.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0, label=INTERVAL)
-    _dots(axes, [(x, values) for x, *_, values in points], style["color"])
+    x = drawable(axes, [point[0] for point in points])
+    mean, low, high = _intervals(axes, points)
+    _fill(axes, x, low, high, style["color"])
+    _dots(axes, points, style["color"])
     axes.plot(x, mean, label=label, zorder=3, clip_on=not points, **style)
-    return axes
+    return give_limits(axes)
 
 
 def paths(
@@ -75,30 +78,21 @@ def paths(
     [[0.0, 3.0], [1.0, 1.0]]
     """
     label, style = _styled(axes, label, control, style)
-    found = [path for path in (_finite(x, y) for x, y in runs) if path]
-    if len(found) > 1:
-        for path in found:
-            axes.plot(
-                list(path), list(path.values()), label=RUNS, color=style["color"], alpha=0.35, linewidth=0.7
-            )
+    found = [path for path in (_finite(axes, x, y) for x, y in runs) if path]
+    for path in found if len(found) > 1 else ():
+        thin = {"color": style["color"], "alpha": 0.35, "linewidth": 0.7}
+        axes.plot(list(path), list(path.values()), label=RUNS, **thin)
     shared = sorted(set.intersection(*map(set, found))) if found else []
-    points = [(x, *mean_interval([path[x] for path in found]), ()) for x in shared]
-    low, high = interval(axes, points)
-    axes.fill_between(shared, low, high, color=style["color"], alpha=0.18, linewidth=0, label=INTERVAL)
+    points = [_point(x, [path[x] for path in found]) for x in shared]
+    means, low, high = _intervals(axes, points)
+    _fill(axes, np.array(shared), low, high, style["color"])
     every = slice(None, None, max(len(shared) // _FEW_MARKERS, 1) if len(shared) > _MOST_MARKERS else 1)
-    means = [point[1] for point in points]
     axes.plot(shared, means, label=label, zorder=3, markevery=every, clip_on=not shared, **style)
-    return axes
+    return give_limits(axes)
 
 
 def scatter(
-    axes: "Axes",
-    x: npt.ArrayLike,
-    y: npt.ArrayLike,
-    label: str = "",
-    *,
-    control: bool = False,
-    **style: Any,
+    axes: "Axes", x: npt.ArrayLike, y: npt.ArrayLike, label: str = "", *, control: bool = False, **style: Any
 ) -> "Axes":
     """Draw a point for each x (n,) and y (n,), pale where there are many; keywords as of ``Axes.plot``.
 
@@ -107,11 +101,9 @@ def scatter(
     [[1.0, 3.0], [2.0, 4.0]]
     """
     label, style = _styled(axes, label, control, style)
-    alpha = 0.75 if np.size(x) <= _MANY else 0.4
-    axes.plot(
-        x, y, label=label, clip_on=np.size(x) == 0, zorder=3, **{"alpha": alpha, **style, "linestyle": "none"}
-    )
-    return axes
+    style = {"alpha": 0.75 if np.size(x) <= _MANY else 0.4, **style, "linestyle": "none"}
+    axes.plot(drawable(axes, x), drawable(axes, y), label=label, clip_on=np.size(x) == 0, zorder=3, **style)
+    return give_limits(axes)
 
 
 def bars(axes: "Axes", groups: Mapping[str, Sequence[float | None]], **style: Any) -> "Axes":
@@ -126,56 +118,80 @@ def bars(axes: "Axes", groups: Mapping[str, Sequence[float | None]], **style: An
     [2.0, 5.0]
     """
     _, style = _styled(axes, "", False, style)
-    finite = {
-        name: [v for v in values if v is not None and np.isfinite(v)] for name, values in groups.items()
-    }
-    points = [
-        (float(place), *mean_interval(values), values)
-        for place, values in enumerate(finite.values())
-        if values
-    ]
-    x, mean = [point[0] for point in points], np.array([point[1] for point in points])
+    finite = [drawable(axes, [v for v in values if v is not None]) for values in groups.values()]
+    finite = [values[np.isfinite(values)] for values in finite]
+    points = [_point(place, values.tolist()) for place, values in enumerate(finite) if len(values)]
+    x = [point[0] for point in points]
+    mean, low, high = _intervals(axes, points)
     if axes.get_yscale() != "log":
         axes.bar(x, mean, 0.72, color=style["color"], alpha=0.3, zorder=1)
-    low, high = interval(axes, points)
     whiskers = {"ecolor": style["color"], "capsize": 4, "linewidth": 1.2, "label": INTERVAL}
-    axes.errorbar(x, mean, yerr=[mean - low, high - mean], fmt="none", **whiskers)
-    _dots(axes, [(x + 0.12, values) for x, *_, values in points], style["color"])
+    give_limits(axes).errorbar(x, mean, yerr=[mean - low, high - mean], fmt="none", **whiskers)
+    _dots(axes, points, style["color"], beside=0.12)
     axes.plot(x, mean, zorder=3, clip_on=not points, **{**style, "linestyle": "none"})
-    axes.set_xticks(range(len(groups)), list(groups))
+    give_limits(axes).set_xticks(range(len(groups)), list(groups))
     axes.set_xlim(-0.6, len(groups) - 0.4)
     axes.grid(visible=False, axis="x")
     axes.tick_params(axis="x", length=0)
     return axes
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return the mean of replicates and its 95 % Student-t interval; a single one has none (NaN).
+def placeable(values: npt.ArrayLike) -> FloatArray:
+    """Return values as floats, NaN where they are infinite or beyond ``LARGEST``, 0 within its inverse of 0.
 
-    >>> [round(end, 3) for end in mean_interval([1.0, 3.0])]
-    [2.0, -10.706, 14.706]
+    >>> placeable([1, 1e308, 5e-324, float("inf")]).tolist()
+    [1.0, nan, 0.0, nan]
     """
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return mean, np.nan, np.nan
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(len(values) - 1, 0.975)) * float(np.std(values, ddof=1)) / len(values) ** 0.5
-    return mean, mean - half, mean + half
+    found = np.asarray(values, dtype=float)
+    size = np.abs(found)
+    kept: FloatArray = np.where(size <= LARGEST, np.where(size < 1 / LARGEST, 0.0, found), np.nan)
+    return kept
 
 
-def interval(axes: "Axes", points: Sequence[Point]) -> tuple[FloatArray, FloatArray]:
-    """Return the ends (n,), (n,) of the points' intervals as `axes` show them, see `band`.
+def drawable(axes: "Axes", values: npt.ArrayLike) -> FloatArray:
+    """Return `placeable` values; where some are lost, the notes of the axes' page will say so."""
+    found = placeable(values)
+    if np.isnan(found).any():
+        axes.plot([], [], label=LEFT_OUT)
+    return found
 
-    They are the means where there is no interval.
+
+def give_limits(axes: "Axes") -> "Axes":
+    """Give limits to a logarithmic axis on which none of its data has a place: matplotlib would warn."""
+    limits = axes.dataLim
+    for updatex, scale, least, most in (
+        (True, axes.get_xscale(), limits.minposx, limits.x1),
+        (False, axes.get_yscale(), limits.minposy, limits.y1),
+    ):
+        if scale == "log" and np.isinf(least) and np.isfinite(most):
+            axes.update_datalim([(1, 1), (10, 10)], updatex=updatex, updatey=not updatex)
+    return axes
+
+
+def _point(x: float, values: Sequence[float]) -> Point:
+    found = estimate(values)
+    return float(x), found.mean, found.low, found.high, values
+
+
+def _intervals(axes: "Axes", points: Sequence[Point]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the points' means (n,) and the ends (n,), (n,) of their intervals as `axes` show them.
+
+    They are the means where there is no interval. See `band`.
     """
-    mean, low, high = (np.array([point[i] for point in points], dtype=float) for i in (1, 2, 3))
+    mean = drawable(axes, [point[1] for point in points])
+    low, high = (placeable([point[i] for point in points]) for i in (2, 3))
     if axes.get_yscale() == "log":
-        with np.errstate(all="ignore"):
-            factor = np.exp(np.minimum((high - low) / 2 / np.where(mean > 0, mean, np.nan), 700))
-        mean = np.where(mean > 0, mean, np.nan)
-        low, high = mean / factor, mean * factor
-    return np.where(np.isnan(low), mean, low), np.where(np.isnan(high), mean, high)
+        centre = np.where(mean > 0, mean, np.nan)
+        factor = np.exp(np.minimum((high - low) / 2 / centre, np.log(LARGEST)))
+        low, high = centre / factor, centre * factor
+        return mean, np.where(np.isnan(low), centre, low), np.where(np.isnan(high), centre, high)
+    return mean, np.where(np.isnan(low), mean, low), np.where(np.isnan(high), mean, high)
+
+
+def _fill(axes: "Axes", x: FloatArray, low: FloatArray, high: FloatArray, colour: Any) -> None:
+    if axes.get_xscale() == "log":
+        x = np.where(x > 0, x, np.nan)
+    give_limits(axes).fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0, label=INTERVAL)
 
 
 def _styled(axes: "Axes", label: str, control: bool, style: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -185,15 +201,15 @@ def _styled(axes: "Axes", label: str, control: bool, style: dict[str, Any]) -> t
     return label, {**line_style(axes, label, control=control), **style}
 
 
-def _dots(axes: "Axes", replicates: Sequence[tuple[float, Sequence[float]]], colour: Any) -> None:
-    dots = [(x, value) for x, values in replicates if len(values) > 1 for value in values]
+def _dots(axes: "Axes", points: Sequence[Point], colour: Any, beside: float = 0.0) -> None:
+    dots = [(x + beside, value) for x, *_, values in points if len(values) > 1 for value in values]
     if dots:
-        xs, ys = zip(*dots, strict=True)
+        xs, ys = (drawable(axes, part) for part in zip(*dots, strict=True))
         axes.plot(xs, ys, ".", label=RUNS, markersize=5, color=colour, alpha=0.4, clip_on=False)
 
 
-def _finite(x: npt.ArrayLike, y: npt.ArrayLike) -> dict[float, float]:
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+def _finite(axes: "Axes", x: npt.ArrayLike, y: npt.ArrayLike) -> dict[float, float]:
+    x, y = drawable(axes, x), drawable(axes, y)
     if x.shape != y.shape or x.ndim != 1:
         raise ValueError(
             f"A path has positions of shape {x.shape} and values of shape {y.shape}; both are (n,)."

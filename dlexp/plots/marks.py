@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from dlexp.plots.lines import Point
+from dlexp.plots.lines import LARGEST, Point, drawable, give_limits, placeable
 from dlexp.plots.style import BLACK, DASHED, DOTTED, THRESHOLD
 
 if TYPE_CHECKING:
@@ -32,12 +32,13 @@ def law(axes: "Axes", slope: float, through: Sequence[Point], label: str = "") -
     >>> [round(float(y), 6) for y in axes.lines[0].get_ydata()[[0, -1]]]
     [8.0, 2.0]
     """
-    pairs = np.array([(x, mean) for x, mean, *_ in through if x > 0 and mean > 0])
+    pairs = placeable([point[:2] for point in through]).reshape(-1, 2)
+    pairs = pairs[(pairs > 0).all(axis=1)]
     if len(pairs) < 2:
         return axes
     centre, level = np.log(pairs).mean(axis=0)
     x = np.geomspace(pairs[:, 0].min(), pairs[:, 0].max(), _POINTS)
-    y = np.exp(np.minimum(level + slope * (np.log(x) - centre), 700))
+    y = np.exp(np.minimum(level + slope * (np.log(x) - centre), np.log(LARGEST)))
     axes.plot(x, y, color=BLACK, linestyle=DASHED, linewidth=1.1, zorder=3.2, label=LAW)
     text = f"slope {slope:g}".replace("-", "\N{MINUS SIGN}")
     return beside(axes, f"{label} ({text})" if label else text, np.column_stack([x, y]))
@@ -50,8 +51,10 @@ def closed_form(axes: "Axes", x: npt.ArrayLike, y: npt.ArrayLike, label: str = "
     >>> closed_form(Figure().subplots(), [1, 2], [0.5, 0.25], "2^-d").lines[0].get_color()
     '#000000'
     """
-    axes.plot(x, y, label=label, **{"color": BLACK, "linewidth": 1.1, "zorder": 2.8, **style})
-    return axes
+    y = np.where(np.isinf(y), y, placeable(y))  # a pole breaks the line
+    style = {"color": BLACK, "linewidth": 1.1, "zorder": 2.8, **style}
+    axes.plot(placeable(x), y, label=label, **style)
+    return give_limits(axes)
 
 
 def diagonal(axes: "Axes", label: str = "equal") -> "Axes":
@@ -83,19 +86,17 @@ def threshold(
     if (x is None) == (y is None):
         raise ValueError(f"A threshold is at an x or at a y; got x={x} and y={y}.")
     style = {"color": THRESHOLD, "linestyle": DOTTED, "linewidth": 1.1, "zorder": 1, **style}
-    place = y if x is None else x
-    assert place is not None
-    if x is None:
-        axes.axhline(place, label=MARK, **style)
-    else:
-        axes.axvline(place, label=MARK, **style)
+    place = float(drawable(axes, x if y is None else y))  # type: ignore[arg-type]  # one of them is a number
+    if math.isnan(place):
+        return axes
+    (axes.axvline if y is None else axes.axhline)(place, label=MARK, **style)
     if label:
         from dlexp.plots.placed import PlacedText
 
-        if x is None:
-            PlacedText(axes, label, [(0, place), (1, place)], axes.get_yaxis_transform())
-        else:
-            PlacedText(axes, label, [(place, 0), (place, 1)], axes.get_xaxis_transform())
+        along = [(place, 0), (place, 1)] if y is None else [(0, place), (1, place)]
+        PlacedText(
+            axes, label, along, axes.get_xaxis_transform() if y is None else axes.get_yaxis_transform()
+        )
     return axes
 
 
@@ -128,16 +129,16 @@ def crossings(
     >>> crossings([1, 4], [1, 4], [2, 2], logarithmic=True)
     [2.0]
     """
-    if logarithmic and min([*x, *first, *second], default=1) <= 0:
+    columns = placeable([x, first, second])
+    if logarithmic and (columns <= 0).any():
         return []
-    places = [math.log(value) if logarithmic else value for value in x]
-    pairs = zip(first, second, strict=True)
-    excess = [math.log(a / b) if logarithmic else a - b for a, b in pairs]
+    places, one, other = np.log(columns) if logarithmic else columns
+    excess = one - other
     found = [place for place, over in zip(places, excess, strict=True) if over == 0]
     for (x0, y0), (x1, y1) in pairwise(zip(places, excess, strict=True)):
         if y0 * y1 < 0:
             found.append(x0 + (x1 - x0) * y0 / (y0 - y1))
-    return sorted(math.exp(place) if logarithmic else place for place in found)
+    return sorted(float(np.exp(place) if logarithmic else place) for place in found)
 
 
 def beside(axes: "Axes", text: str, along: npt.ArrayLike) -> "Axes":

@@ -16,9 +16,10 @@ from dlexp.plots.axes import (
     legend,
     legend_below,
     legend_handles,
+    number_text,
     thin_ticks,
 )
-from dlexp.plots.lines import INTERVAL, RUNS
+from dlexp.plots.lines import INTERVAL, LARGEST, LEFT_OUT, RUNS
 from dlexp.plots.style import SMALL, WIDTH
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def explain(figure: "Figure") -> list[str]:
     """
     counts: set[int] = set()
     single: dict[str, None] = {}
-    empty, is_low, has_bars = [], False, False
+    empty, is_low, is_lost, has_bars = [], False, False, False
     for axes in figure.axes:
         n_paths = 0
         for line in axes.lines:
@@ -132,6 +133,7 @@ def explain(figure: "Figure") -> list[str]:
                 counts.add(n_paths)
                 n_paths = 0
             is_low |= label == BELOW
+            is_lost |= label == LEFT_OUT
             if not label.startswith("_") and label and is_empty(line):
                 empty.append(label)
         has_bars |= any(container.get_label() == INTERVAL for container in axes.containers)
@@ -145,6 +147,8 @@ def explain(figure: "Figure") -> list[str]:
         )
     if is_low:
         notes.append("▼ Below the axis.")
+    if is_lost:
+        notes.append(f"Left out: values that are undefined, infinite or beyond {number_text(LARGEST)}.")
     if empty:
         notes.append(f"No values yet: {', '.join(dict.fromkeys(empty))}.")
     return notes

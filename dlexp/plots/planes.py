@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlexp.plots.axes import DECADES_SHOWN, number_text
+from dlexp.plots.lines import drawable, placeable
 from dlexp.plots.style import COLOUR_MAP
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-LOG_FROM_RATIO = 10.0
+_LOG_FROM_RATIO = 10.0
 _N_LEVELS = 24
 _MANY_DECADES = 3
 _IN_TEXT = 8  # rows of a matrix up to which its numbers can be read
@@ -37,9 +38,10 @@ class Levels:
     """
 
     def __init__(self, planes: Sequence[Array]) -> None:
-        finite = np.concatenate([np.empty(0), *(array[np.isfinite(array)] for array in planes)])
+        finite = np.concatenate([np.empty(0), *(placeable(array).ravel() for array in planes)])
+        finite = finite[np.isfinite(finite)]
         low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-        self.is_log = low >= 0 and high > LOG_FROM_RATIO * low and bool(len(finite))
+        self.is_log = low >= 0 and high > _LOG_FROM_RATIO * low and bool(len(finite))
         if self.is_log:
             lowest = float(finite[finite > 0].min())
             lowest = max(lowest if lowest < high else high / 10, high * 10.0**-DECADES_SHOWN)
@@ -148,14 +150,16 @@ def matrix(
     """
     from matplotlib.ticker import MaxNLocator
 
-    low, high = limits or (float(np.nanmin(values)), float(np.nanmax(values)))
+    values = drawable(axes, values)
+    finite = values[np.isfinite(values)]
+    low, high = limits or ((float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0))
     axes.imshow(values, vmin=low, vmax=high, cmap="cividis", interpolation="nearest")
     axes.grid(visible=False)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True))
     if numbers and len(values) <= _IN_TEXT:
         for (row, column), value in np.ndenumerate(values):
-            text = f"{value:.2f}" if np.isfinite(value) else "–"
+            text = f"{value:.3g}" if abs(value) >= 1000 else f"{value:.2f}" if np.isfinite(value) else "–"
             colour = "white" if value < low + 0.6 * (high - low) else "black"
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
     return axes
@@ -168,7 +172,7 @@ def trajectory(axes: Any, points: npt.ArrayLike) -> Any:
     >>> [line.get_label() for line in trajectory(Figure().subplots(), [(0, 0), (1, 2)]).lines[1:]]
     ['networks measured', 'first', 'last']
     """
-    points = np.asarray(points, dtype=float)
+    points = drawable(axes, points)
     axes.plot(*points.T, "-", color="white", linewidth=3.2, label="_edge")
     axes.plot(*points.T, ".-", color="black", linewidth=1.2, markersize=5, label="networks measured")
     marked = {"color": "white", "markeredgecolor": "black", "linewidth": 0}

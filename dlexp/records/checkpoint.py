@@ -43,7 +43,7 @@ def save_checkpoint(
     # Torch writing to a file would not see a full disk cut it short.
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    return write_atomically(folder / "checkpoints" / "last.ckpt", buffer.getvalue())
+    return write_atomically(folder / "checkpoints" / "last.ckpt", buffer.getvalue(), durably=False)
 
 
 def read_checkpoint(path: str | Path, map_location: Any = None) -> tuple[dict[str, Any], dict[str, Tensor]]:

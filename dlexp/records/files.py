@@ -22,12 +22,15 @@ def json_text(content: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> Path:
+def write_atomically(path: str | os.PathLike[str], content: str | bytes, *, durably: bool = True) -> Path:
     """Write `content` (text as UTF-8) to `path` so that no reader ever sees a part of it.
 
     A temporary file in the same folder is written, flushed to the disk and renamed over `path`: after a kill,
     a full disk or a power cut `path` holds the old content or the new one. Of two writers at once the last
     one wins, whole. Missing parent folders are made. Returns the path.
+
+    Not `durably`, the disk is not waited for, which takes milliseconds: a power cut may then leave a part of
+    the content. For files whose sizes are noted in one that is written durably, after them.
 
     Raises:
         OSError: the folder cannot be made or written. `path`, the error's `filename`, is then unchanged, and
@@ -41,7 +44,8 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> Path
         with open(temporary, "xb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
-            os.fsync(file.fileno())
+            if durably:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException as error:
         with contextlib.suppress(OSError):

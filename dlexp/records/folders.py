@@ -34,17 +34,20 @@ def read_runs(folder: str | PathLike[str]) -> list[Run]:
     Raises:
         NoRunsError: there is no such folder, or no runs are in it.
     """
+    require_runs(folder)
+    folder = Path(folder)
+    return _without_duplicates(map(read_run, [folder] if _is_run(folder) else _run_folders(folder)))
+
+
+def require_runs(folder: str | PathLike[str]) -> None:
+    """Raise ``NoRunsError`` if there is no such folder, or no runs are in it; read none of them."""
     folder = Path(folder)
     if not folder.is_dir():
         raise NoRunsError(f"There is no folder {folder}.")
-    if (folder / "result.json").exists() or (folder / ".hydra").is_dir():
-        return [read_run(folder)]
-    runs = _without_duplicates(read_run(path) for path in _run_folders(folder))
-    if not runs:
+    if not _is_run(folder) and not any(_run_folders(folder)):
         inner = [path for path in _folders(folder) if any(_run_folders(path))]
         hint = f" There are in {', '.join(map(str, inner[:5]))}." if inner else ""
         raise NoRunsError(f"There are no runs in {folder}.{hint}")
-    return runs
 
 
 def read_run(folder: Path) -> Run:
@@ -56,6 +59,10 @@ def read_run(folder: Path) -> Run:
     except (OSError, ValueError, ArithmeticError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         return _without_result(folder, UNREADABLE, one_line(f"result.json cannot be read: {reason}"))
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "result.json").exists() or (folder / ".hydra").is_dir()
 
 
 def _folders(folder: Path) -> list[Path]:

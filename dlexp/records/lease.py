@@ -5,11 +5,14 @@ file; a lock of the system's does not exist everywhere and costs a file for each
 """
 
 import contextlib
+import errno
+import math
 import os
 import socket
 import threading
 import time
 import uuid
+from functools import cache
 from pathlib import Path
 
 MARKER = ".running"
@@ -48,7 +51,7 @@ def take(folder: Path) -> bool:
             _remove(marker)
             continue
         with os.fdopen(descriptor, "w") as file:
-            file.write(_owner())
+            file.write(_owner(os.getpid()))
         _held.add(marker)
         _beat()
         return True
@@ -60,13 +63,20 @@ def release(folder: Path) -> None:
     marker = folder / MARKER
     if marker in _held:
         _held.discard(marker)
-        marker.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is left behind, and taken over when this process is gone
+            marker.unlink(missing_ok=True)
 
 
-def wait(folder: Path, seconds_between_tries: float = 0.5) -> None:
-    """Take hold of a job as soon as the process that is at it lets go or is gone."""
+def wait(folder: Path, at_most_s: float = math.inf) -> None:
+    """Take hold of a job as soon as the process that is at it lets go or is gone.
+
+    Raises ``TimeoutError`` if that has not come about in time.
+    """
+    began = time.monotonic()
     while not take(folder):
-        time.sleep(seconds_between_tries)
+        if time.monotonic() - began > at_most_s:
+            raise TimeoutError(errno.ETIMEDOUT, "another process is at it", str(folder))
+        time.sleep(0.1)
 
 
 def was_left_behind(folder: Path) -> bool:
@@ -85,8 +95,9 @@ def was_left_behind(folder: Path) -> bool:
     return _now(folder) - refreshed > STALE_S
 
 
-def _owner() -> str:
-    return f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
+@cache
+def _owner(process: int) -> str:
+    return f"{socket.gethostname()} {process} {_started(process)}"
 
 
 def _started(process: int) -> str | None:

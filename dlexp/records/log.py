@@ -31,6 +31,10 @@ class JobLog(logging.Handler):
                 file.write("\n".join([*self._lines, ""]))
             self._lines.clear()
 
+    def discard(self) -> None:
+        """Forget what was kept: Python flushes every handler at its end."""
+        self._lines.clear()
+
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
         """Receive what is logged, by anyone, for as long as the context lasts."""

@@ -221,7 +221,7 @@ def write_metrics(folder: Path, rows: Iterable[Row]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("step", "epoch", "name", "value"))
     writer.writerows(rows)
-    write_atomically(folder / "metrics.csv", text.getvalue())
+    write_atomically(folder / "metrics.csv", text.getvalue(), durably=False)
 
 
 def write_arrays(folder: Path, arrays: "Mapping[str, numpy.typing.ArrayLike]") -> None:
@@ -230,7 +230,7 @@ def write_arrays(folder: Path, arrays: "Mapping[str, numpy.typing.ArrayLike]") -
 
     buffer = io.BytesIO()
     numpy.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    write_atomically(folder / "arrays.npz", buffer.getvalue())
+    write_atomically(folder / "arrays.npz", buffer.getvalue(), durably=False)
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """What a figure of a sweep shows: which settings make a line, and which panel it is in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from dlexp.report.names import setting_names, value_texts
+from dlexp.report.names import setting_names
+from dlexp.report.texts import value_texts
 from dlexp.results.summary import Setting, Summary, same_partition, sort_key
 from dlexp.results.table import TableError, position
 
@@ -13,37 +14,29 @@ DISTINCT_LINES = 6
 MOST_COLUMNS = 4
 
 
-@dataclass(frozen=True)
-class Line:
-    """Settings that differ along the axis only, each with its position on it."""
+class Line(NamedTuple):
+    """Settings that differ along the axis only, each with its position on it, in order."""
 
     label: str
-    positions: tuple[float, ...]
-    settings: tuple[Setting, ...]
-
-
-@dataclass(frozen=True)
-class Column:
-    """The lines of one panel column; `title` names what holds in it."""
-
-    title: str
-    lines: tuple[Line, ...]
+    points: Sequence[tuple[float, Setting]]
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Settings laid out against one key. With `categories` the positions are 0, 1, ... in their order."""
+    """Settings laid out against one key: for each column of panels its lines, by what holds in it.
+
+    With `categories` the positions are 0, 1, ... in their order.
+    """
 
     key: str
-    columns: tuple[Column, ...]
-    legend_title: str
+    columns: Mapping[str, Sequence[Line]]
     categories: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def lines(self) -> list[Line]:
         """All lines, column by column."""
-        return [line for column in self.columns for line in column.lines]
+        return [line for lines in self.columns.values() for line in lines]
 
 
 def charts(summary: Summary) -> list[Chart]:
@@ -94,25 +87,13 @@ def _chart(
         other: dict(zip(column, value_texts(column), strict=True))
         for other, column in zip(others, zip(*long, strict=True), strict=True)
     }
-    inside = [other for other in others if other != column_key]
     columns: dict[str, list[Line]] = {}
     for values in sorted(long, key=lambda values: tuple(map(sort_key, values))):
         by_key = dict(zip(others, values, strict=True))
         title = f"{names[column_key]} {texts[column_key][by_key[column_key]]}" if column_key else ""
-        ordered = sorted(long[values], key=lambda point: point[0])
-        line = Line(
-            label=", ".join(texts[other][by_key[other]] for other in inside),
-            positions=tuple(position for position, _ in ordered),
-            settings=tuple(setting for _, setting in ordered),
-        )
-        columns.setdefault(title, []).append(line)
-    return Chart(
-        key=key,
-        columns=tuple(Column(title, tuple(lines)) for title, lines in columns.items()),
-        legend_title=", ".join(names[other] for other in inside),
-        categories=tuple(value_texts(categories)),
-        notes=tuple(notes),
-    )
+        label = ", ".join(texts[other][by_key[other]] for other in others if other != column_key)
+        columns.setdefault(title, []).append(Line(label, sorted(long[values], key=lambda point: point[0])))
+    return Chart(key, columns, tuple(value_texts(categories)), tuple(notes))
 
 
 def _settings(count: int) -> str:

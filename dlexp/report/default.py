@@ -8,7 +8,7 @@ from dlexp.report.charts import DISTINCT_LINES, Chart, Line, charts
 from dlexp.report.names import axis_name, metric_name, setting_name
 from dlexp.results.study import Figure
 from dlexp.results.summary import is_number
-from dlexp.results.table import Point, Table, TableError
+from dlexp.results.table import Point, Table, TableError, point_of
 
 QUANTITIES = {"loss": ("test/loss", "train/loss"), "error": ("test/error", "train/error")}
 """What is drawn of every sweep, the test set above: file name, metrics."""
@@ -59,28 +59,21 @@ def metric_figure(table: Table, metric: str, along: str, title: str) -> Figure:
 
 
 def _points(line: Line, metric: str) -> list[Point]:
-    found = [
-        (x, setting.estimate(metric), setting)
-        for x, setting in zip(line.positions, line.settings, strict=True)
-    ]
-    return [
-        Point(x, e.mean, e.low, e.high, tuple(setting.replicates(metric))) for x, e, setting in found if e.n
-    ]
+    return [point_of(setting, x, metric) for x, setting in line.points if setting.estimate(metric).n]
 
 
 def _draw(chart: Chart, metrics: Sequence[str], axes: Any, table: Table) -> None:
     panels = iter(axes if isinstance(axes, list) else [axes])
     for row, metric in enumerate(metrics):
         values = [v for line in chart.lines for point in _points(line, metric) for v in point.values]
-        for column in chart.columns:
+        for column, (title, lines) in enumerate(chart.columns.items()):
             panel = next(panels)
-            if row == 0 and column.title:
-                panel.set_title(column.title)
-            if column is chart.columns[0]:
-                panel.set_ylabel(metric_name(metric))
-            if row == len(metrics) - 1:
-                panel.set_xlabel(axis_name(chart.key))
-            _draw_panel(panel, chart, column.lines, metric, _spans(values))
+            panel.set(
+                title="" if row else title,
+                ylabel="" if column else metric_name(metric),
+                xlabel=axis_name(chart.key) if metric == metrics[-1] else "",
+            )
+            _draw_panel(panel, chart, lines, metric, _spans(values))
 
 
 def _draw_panel(panel: Any, chart: Chart, lines: Sequence[Line], metric: str, is_log: bool) -> None:
@@ -91,7 +84,7 @@ def _draw_panel(panel: Any, chart: Chart, lines: Sequence[Line], metric: str, is
     if chart.categories:
         bars(panel, _groups(chart, lines, metric))
         return
-    positions = sorted({x for line in lines for x in line.positions})
+    positions = sorted({x for line in lines for x, _ in line.points})
     if _spans(positions) and positions[0] > 0:
         log(panel, "x")
     elif _spans(positions):
@@ -116,7 +109,7 @@ def _draw_panel(panel: Any, chart: Chart, lines: Sequence[Line], metric: str, is
 def _groups(chart: Chart, lines: Sequence[Line], metric: str) -> dict[str, Sequence[float | None]]:
     groups: dict[str, Sequence[float | None]] = {}
     for line in lines:
-        for x, setting in zip(line.positions, line.settings, strict=True):
+        for x, setting in line.points:
             label = chart.categories[int(x)]
             groups[f"{label}\n{line.label}" if line.label else label] = setting.replicates(metric)
     return groups
@@ -125,7 +118,7 @@ def _groups(chart: Chart, lines: Sequence[Line], metric: str) -> dict[str, Seque
 def _threshold(line: Line) -> tuple[list[Point], list[Point], str] | None:
     """Return a line's parameters, its samples times outputs, and what it means that they are equal."""
     parameters, constraints, text = [], [], "parameters = samples"
-    for x, setting in zip(line.positions, line.settings, strict=True):
+    for x, setting in line.points:
         settings = setting.done[0].settings
         found = setting.estimate("model/parameters").mean
         samples, outputs = settings.get("data.n_train"), settings.get("data.output_dim") or 1

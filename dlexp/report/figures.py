@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlexp.records.run import DONE
 from dlexp.report.default import default_figures
 from dlexp.report.images import Drawn
 from dlexp.results.study import Figure, Study
@@ -57,7 +56,7 @@ def draw(figure: Figure, table: Table) -> "Page":
 
     page, panels = new_page(figure.panels, figure.size)
     figure.draw(panels[0] if figure.panels == 1 else panels, table)
-    lost = sum(run.status != DONE for run in table.rows)
+    lost = len(table.missing)
     notes = [f"{lost} run{'s' if lost > 1 else ''} failed or unfinished, left out."] if lost else []
     return finish(page, figure.title, notes)
 

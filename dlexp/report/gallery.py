@@ -1,18 +1,22 @@
-"""What the README shows of the studies: a figure of each, a table of claims and verdicts.
+"""A page of the documentation that shows the studies: a figure of each, a table of claims and verdicts.
 
 All of it follows from one file, ``gallery.json``, which also says for which settings it was made.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dlexp.report.names import value_text
 from dlexp.report.results import Results
+from dlexp.report.texts import region_text
+from dlexp.report.verdicts import LOOKS, found_text
 from dlexp.results.claims import Finding
 
-BEGIN, END = "<!-- gallery: made by `make gallery` -->", "<!-- end of gallery -->"
-_SYMBOLS = {"supported": "✓ supported", "not supported": "✗ not supported", "inconclusive": "? inconclusive"}
+HEAD = """# Gallery
+
+Made by `make gallery`: the main figure of each study, its claims (controls are in the report), and for each
+claim the estimate with its 95 % interval over five seeds beside what was predicted. Times are from the start
+of a sweep to its last result, on one core of an AMD EPYC.
+"""
 
 
 def gallery_entry(results: Results, figure: str | None, settings: str) -> dict[str, Any]:
@@ -34,56 +38,29 @@ def gallery_entry(results: Results, figure: str | None, settings: str) -> dict[s
         "seconds": study.seconds,
         "figure": figure,
         "title": study.figures[0].title if study.figures else "",
-        "claims": [{"text": c.text, "verdict": c.verdict, "found": found_text(c)} for c in claims],
+        "claims": [{"text": c.text, "verdict": c.verdict, "found": _found(c)} for c in claims],
     }
 
 
-def found_text(finding: Finding) -> str:
+def _found(finding: Finding) -> str:
     """Return estimate, interval and region as text, such as ``3.1 [2.3, 4.1], predicted at least 1.5``."""
-    if math.isnan(finding.estimate):
-        return finding.reason
-    interval = f"{value_text(finding.estimate)} [{value_text(finding.low)}, {value_text(finding.high)}]"
-    return f"{interval}, predicted {region_text(finding.region)}"
-
-
-def region_text(region: tuple[float, float]) -> str:
-    """Return a region in words: ``1 to 2``, ``at least 1``, ``at most 2``."""
-    low, high = region
-    if math.isinf(high):
-        return f"at least {value_text(low)}" if math.isfinite(low) else "any value"
-    if math.isinf(low):
-        return f"at most {value_text(high)}"
-    return f"{value_text(low)} to {value_text(high)}"
+    text = found_text(finding)
+    return f"{text}, predicted {region_text(finding.region)}" if text else finding.reason
 
 
 def gallery_text(entries: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the README's section, its markers included, in Markdown."""
-    parts = [BEGIN, ""]
-    for name, entry in entries.items():
-        parts += _study_lines(name, entry)
-    return "\n".join([*parts, END])
+    """Return the page in Markdown."""
+    return "\n".join([HEAD, *(line for name, entry in entries.items() for line in _study_lines(name, entry))])
 
 
 def _study_lines(name: str, entry: Mapping[str, Any]) -> Sequence[str]:
     took = f", {entry['seconds']:.0f} s" if entry["seconds"] else ""
     command = f"`{entry['command']}` ({entry['runs']} runs{took})"
-    lines = [f"### {name}", "", str(entry["question"]), "", command, ""]
+    lines = [f"## {name}", "", str(entry["question"]), "", command, ""]
     if entry["figure"]:
-        lines += [f"![{entry['title']}](outputs/gallery/{entry['figure']})", ""]
+        lines += [f"![{entry['title']}](../outputs/gallery/{entry['figure']})", ""]
     lines += ["| claim | verdict | estimate, 95 % interval |", "| --- | --- | --- |"]
     for claim in entry["claims"]:
-        cells = [claim["text"], _SYMBOLS[claim["verdict"]], claim["found"]]
+        cells = [claim["text"], f"{LOOKS[claim['verdict']].symbol} {claim['verdict']}", claim["found"]]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return [*lines, ""]
-
-
-def replace_gallery(readme: str, section: str) -> str:
-    """Return a README with the section between its markers replaced.
-
-    Raises ``ValueError`` if the markers are not there, once each and in order.
-    """
-    head, begin, rest = readme.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end or BEGIN in rest or END in tail:
-        raise ValueError(f"the README needs the lines {BEGIN} and {END}, once each")
-    return head + section + tail

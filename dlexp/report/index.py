@@ -6,8 +6,8 @@ from pathlib import Path
 
 from dlexp.records.files import write_atomically
 from dlexp.records.folders import NoRunsError
-from dlexp.report.environment import render
 from dlexp.report.images import Drawn, thumbnail
+from dlexp.report.page import render
 from dlexp.report.results import Results, read
 from dlexp.report.verdicts import Entry, counts, entry
 from dlexp.results.claims import Finding

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dlexp.config.identity import WITHOUT_EFFECT
 from dlexp.config.obsolete import reason_to_train_anew
 from dlexp.records.run import Run
-from dlexp.report.names import value_text, value_texts
-from dlexp.report.texts import duration_text, ranges_text
+from dlexp.records.sources import changed_sources
+from dlexp.report.texts import duration_text, ranges_text, value_text, value_texts
 from dlexp.results.seeds import is_seed
 from dlexp.results.summary import Summary, sort_key
 
@@ -103,6 +103,12 @@ def doubts(runs: Iterable[Run]) -> Iterator[str]:
         name, damage = next(iter(damaged.items()))
         others = f" and {len(damaged) - 1} others" if len(damaged) > 1 else ""
         yield f"{name}{others}: {damage}; the command of the sweep trains anew."
+    changed = Counter(module for run in finished for module in _changed(run))
+    for module, count in changed.items():
+        yield (
+            f"{module} has changed since {count} of {len(finished)} runs were trained; rerun=true trains "
+            "them anew."
+        )
     versions = Counter(run.versions.get("dlexp", "unknown") for run in finished)
     if len(versions) > 1:
         listed = ", ".join(f"{version} ({count})" for version, count in sorted(versions.items()))
@@ -110,3 +116,8 @@ def doubts(runs: Iterable[Run]) -> Iterator[str]:
     apart = sum("stack_difference" in run.extra for run in finished)
     if apart:
         yield f"{apart} of {len(finished)} networks were trained by themselves: a stack would have differed."
+
+
+def _changed(run: Run) -> list[str]:
+    stored = run.extra.get("sources")
+    return changed_sources(run.config, stored) if isinstance(stored, dict) else []

@@ -1,12 +1,15 @@
 """All that is made of a folder of runs: tables, verdicts, figures, TensorBoard images, the report."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlexp.records import lease
 from dlexp.records.files import write_atomically
+from dlexp.records.folders import require_runs
 from dlexp.report.provenance import doubts
 from dlexp.report.tables import COUNTS, csv_text, runs_rows, summary_rows, summary_table
 from dlexp.report.terminal import (
@@ -67,7 +70,7 @@ class Results:
         from rich.console import Console
 
         console = console or Console()
-        print_table(self.table.summary, console, self.study.metrics if self.study else ())
+        print_table(self.table.summary, console, self.study)
         print_findings(self.findings, console)
         shown = (".csv", ".png", ".html")
         places = [
@@ -115,17 +118,17 @@ def rebuild(folder: str | PathLike[str], *, trust: bool = False) -> Results:
         NoRunsError: there is no such folder, or no runs are in it.
         OSError: the folder cannot be written.
     """
-    from filelock import FileLock
-
     from dlexp.report.figures import figures_of, write_figures
     from dlexp.report.page import render_report
     from dlexp.report.tensorboard import write_images
 
     folder = Path(folder)
-    Table.read(folder)  # no lock file is left in a folder that holds no runs
+    require_runs(folder)  # no lease is left in a folder that holds no runs
     locks = folder / ".locks"
     locks.mkdir(exist_ok=True)
-    with FileLock(locks / "report.lock", timeout=_LOCK_TIMEOUT_S):
+    with contextlib.ExitStack() as held:
+        lease.wait(locks, _LOCK_TIMEOUT_S)
+        held.callback(lease.release, locks)
         results = read(folder, trust=trust)
         table, study = results.table, results.study
         files = [

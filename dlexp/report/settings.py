@@ -1,25 +1,27 @@
 """The table of a sweep's settings: a row a setting, cells that can be sorted as numbers."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dlexp.report.default import QUANTITIES
-from dlexp.report.names import estimate_text, metric_name, setting_names, value_texts
-from dlexp.results.statistic import Term
-from dlexp.results.study import Study
+from dlexp.report.names import metric_name, setting_names
+from dlexp.report.texts import estimate_text, value_texts
 from dlexp.results.summary import Setting, Summary, is_number
 
+if TYPE_CHECKING:
+    from dlexp.results.study import Study
+
+_USUAL = ("test/loss", "test/error", "train/loss", "train/error")
 _MOST_METRICS = 6  # more are shown on demand
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column's name, its full key, and whether it is shown on demand only."""
+    """A column's name and its full key."""
 
     name: str
     key: str
-    extra: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,70 +41,60 @@ class Cell:
 
 @dataclass(frozen=True)
 class SettingsTable:
-    """Columns and rows; `extra` says whether some columns are shown on demand only."""
+    """Columns and rows; a page shows the last `extra` columns on demand only."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
-
-    @property
-    def extra(self) -> int:
-        """How many columns are shown on demand only."""
-        return sum(column.extra for column in self.columns)
+    extra: int = 0
 
 
-def settings_table(summary: Summary, study: Study) -> SettingsTable:
-    """Return a row a setting: what was swept, runs done and not, metrics as mean and half-width.
-
-    The metrics that the study names come first; of more than six the others are shown on demand.
-    """
-    settings = summary.settings
+def page_table(summary: Summary, study: "Study") -> SettingsTable:
+    """Return the table of a report: of more than six metrics those that are not the main ones on demand."""
     main = main_metrics(summary.metrics, study)
     metrics = [*main, *(metric for metric in summary.metrics if metric not in main)]
-    shown = metrics if len(metrics) <= _MOST_METRICS else main[:_MOST_METRICS]
-    any_failed = any(setting.n_failed for setting in settings)
-    columns = [
-        Column(name, key) for name, key in zip(setting_names(summary.swept), summary.swept, strict=True)
+    extra = len(metrics) - len(main[:_MOST_METRICS]) if len(metrics) > _MOST_METRICS else 0
+    return settings_table(summary, metrics, extra=extra)
+
+
+def settings_table(
+    summary: Summary, metrics: Sequence[str], *, extra: int = 0, sign: str = "±"
+) -> SettingsTable:
+    """Return a row a setting: what was swept, runs done and not, metrics as mean and half-width."""
+    settings, swept = summary.settings, summary.swept
+    counted = {"n": [len(setting.done) for setting in settings]}
+    keys = [*swept, "runs that are done"]
+    if any(setting.n_failed for setting in settings):
+        counted["not done"] = [setting.n_failed for setting in settings]
+        keys.append("runs that failed, diverged or did not finish")
+    names = [*setting_names(swept), *counted, *map(metric_name, metrics)]
+    cells = [
+        *(_value_cells([setting.values[key] for setting in settings]) for key in swept),
+        *([Cell(str(count), count) for count in counts] for counts in counted.values()),
+        *([_metric_cell(setting, metric, sign) for setting in settings] for metric in metrics),
     ]
-    columns.append(Column("n", "runs that are done"))
-    if any_failed:
-        columns.append(Column("not done", "runs that failed, diverged or did not finish"))
-    columns += [Column(metric_name(metric), metric, extra=metric not in shown) for metric in metrics]
-    swept = [_setting_cells([setting.values[key] for setting in settings]) for key in summary.swept]
-    rows = []
-    for i, setting in enumerate(settings):
-        counted = [len(setting.done), *([setting.n_failed] if any_failed else [])]
-        rows.append(
-            (
-                *(cells[i] for cells in swept),
-                *(Cell(str(count), count) for count in counted),
-                *(_metric_cell(setting, metric) for metric in metrics),
-            )
-        )
-    return SettingsTable(tuple(columns), tuple(rows))
+    columns = tuple(Column(name, key) for name, key in zip(names, [*keys, *metrics], strict=True))
+    return SettingsTable(columns, tuple(zip(*cells, strict=True)), extra)
 
 
-def main_metrics(metrics: tuple[str, ...], study: Study) -> list[str]:
+def main_metrics(metrics: tuple[str, ...], study: "Study | None") -> list[str]:
     """Return the metrics to show first: the study's own, those of its claims, or the losses."""
-    usual = [metric for pair in QUANTITIES.values() for metric in pair]
-    terms = [term for claim in study.claims for term in claim.statistic.terms]
-    claimed = [term.metric for term in terms if isinstance(term, Term)]
-    for named in (study.metrics, claimed, usual):
+    terms = [term for claim in study.claims for term in claim.statistic.terms] if study else []
+    claimed = [term.metric for term in terms if not isinstance(term, float)]
+    for named in (study.metrics if study else (), claimed, _USUAL):
         found = dict.fromkeys(metric for metric in named if metric in metrics)
         if found:
             return list(found)
     return list(metrics[:_MOST_METRICS])
 
 
-def _setting_cells(values: list[Any]) -> list[Cell]:
-    texts = value_texts(values)
-    return [
-        Cell(text, value if is_number(value) else None) for text, value in zip(texts, values, strict=True)
-    ]
+def _value_cells(values: list[Any]) -> list[Cell]:
+    numbers = (value if is_number(value) else None for value in values)
+    return [Cell(text, number) for text, number in zip(value_texts(values), numbers, strict=True)]
 
 
-def _metric_cell(setting: Setting, metric: str) -> Cell:
+def _metric_cell(setting: Setting, metric: str, sign: str) -> Cell:
     found = setting.estimate(metric)
-    text = estimate_text(found.mean, found.half_width)
+    text = estimate_text(found.mean, found.half_width, sign)
     if 0 < found.n < len(setting.done):
         text += f" (n = {found.n})"
     return Cell(text, found.mean)

@@ -1,44 +1,45 @@
 """A sweep on the terminal: a row a setting, a line for each run that did not end well."""
 
-import math
 import os
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlexp.records.run import DONE, Run
-from dlexp.report.names import estimate_text, metric_name, setting_names, value_text, value_texts
-from dlexp.results.summary import Setting, Summary, by_arm
+from dlexp.report.settings import SettingsTable, main_metrics, settings_table
+from dlexp.results.summary import Summary, by_arm
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
     from dlexp.results.claims import Finding
+    from dlexp.results.study import Study
 
 _MOST_ROWS = 60
 _FEWEST_ROWS = 12  # of an arm, however many there are
-_SHOWN_METRICS = ("test/loss", "test/error", "train/loss", "train/error")
 
 
-def print_table(summary: Summary, console: "Console", first_metrics: Sequence[str] = ()) -> None:
+def print_table(summary: Summary, console: "Console", study: "Study | None") -> None:
     """Print a row a setting: the swept keys, the replicates, mean and half-width of the 95 % interval.
 
-    As many metrics are shown as fit beside each other: ``first_metrics``, or the losses and errors. Each arm
-    of a study has a table of its own.
+    As many of the main metrics are shown as fit beside each other. Each arm of a study has a table of its
+    own.
     """
     if not summary.settings:
         return
     arms = by_arm(summary)
+    most_rows = max(_FEWEST_ROWS, _MOST_ROWS // len(arms))
+    sign = "±" if "utf" in console.encoding.lower() else "+-"
     for arm, part in arms.items():
-        most_rows = max(_FEWEST_ROWS, _MOST_ROWS // len(arms))
-        wanted = first_metrics or _SHOWN_METRICS
-        metrics = [name for name in wanted if name in part.metrics] or list(part.metrics[:3])
-        table = _table(part, metrics, console.encoding, most_rows)
+        shown = replace(part, settings=part.settings[:most_rows])
+        metrics = main_metrics(part.metrics, study)
+        table = _printed(settings_table(shown, metrics, sign=sign))
         while len(metrics) > 1 and _full_width(table, console) > console.width:
             metrics = metrics[:-1]
-            table = _table(part, metrics, console.encoding, most_rows)
+            table = _printed(settings_table(shown, metrics, sign=sign))
         if arm is not None:
             console.print(f"\n{arm}", style="bold", highlight=False)
         console.print(table)
@@ -53,37 +54,17 @@ def _full_width(table: "Table", console: "Console") -> int:
     return console.measure(table, options=console.options.update(max_width=10_000)).maximum
 
 
-def _table(summary: Summary, metrics: list[str], encoding: str, most_rows: int) -> "Table":
+def _printed(settings: SettingsTable) -> "Table":
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    any_failed = any(setting.n_failed for setting in summary.settings)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in setting_names(summary.swept):
-        table.add_column(name, justify="right", overflow="fold")
-    table.add_column("n", justify="right", no_wrap=True)
-    if any_failed:
-        table.add_column("not done", justify="right")
-    for metric in metrics:
-        table.add_column(metric_name(metric), justify="right", overflow="fold")
-    columns = [value_texts([setting.values[key] for setting in summary.settings]) for key in summary.swept]
-    for i, setting in enumerate(summary.settings[:most_rows]):
-        cells = [column[i] for column in columns]
-        cells.append(str(len(setting.done)))
-        if any_failed:
-            cells.append(str(setting.n_failed or ""))
-        cells += [_estimate(setting, metric, encoding) for metric in metrics]
-        table.add_row(*map(Text, cells))
+    for column in settings.columns:
+        table.add_column(column.name, justify="right", overflow="fold", no_wrap=column.name == "n")
+    for row in settings.rows:
+        table.add_row(*(Text(cell.text) for cell in row))
     return table
-
-
-def _estimate(setting: Setting, metric: str, encoding: str) -> str:
-    found = setting.estimate(metric)
-    return estimate_text(found.mean, found.half_width, "±" if "utf" in encoding.lower() else "+-")
-
-
-_STYLES = {"supported": "green", "not supported": "red", "inconclusive": "yellow"}
 
 
 def print_findings(findings: "Sequence[Finding]", console: "Console") -> None:
@@ -93,21 +74,17 @@ def print_findings(findings: "Sequence[Finding]", console: "Console") -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from dlexp.report.verdicts import LOOKS, found_text
+
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column()
     for finding in sorted(findings, key=lambda finding: finding.is_control):
-        verdict = Text(finding.verdict, f"bold {_STYLES[finding.verdict]}")
+        verdict = Text(finding.verdict, f"bold {LOOKS[finding.verdict].colour}")
         text = Text(f"Control: {finding.text}" if finding.is_control else finding.text)
-        grid.add_row(verdict, text.append(f"\n{_found(finding)}{finding.reason}", "dim"))
+        found = f"{found_text(finding)} over {finding.n} seeds. " if found_text(finding) else ""
+        grid.add_row(verdict, text.append(f"\n{found}{finding.reason}", "dim"))
     console.print(grid)
-
-
-def _found(finding: "Finding") -> str:
-    if math.isnan(finding.estimate):
-        return ""
-    low, high = value_text(finding.low), value_text(finding.high)
-    return f"{value_text(finding.estimate)} [{low}, {high}] over {finding.n} seeds. "
 
 
 def print_sentences(texts: Sequence[str], console: "Console", style: str) -> None:
@@ -122,13 +99,8 @@ def print_unfinished(runs: list[Run], console: "Console") -> None:
         if run.status != DONE:
             error = f": {run.error}" if run.error else ""
             log = shown_path(run.folder / "train.log")
-            console.print(
-                f"{run.status}: {run.run_id}{error} ({log})",
-                style="red" if run.error else "yellow",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
+            style = "red" if run.error else "yellow"
+            print_sentences([f"{run.status}: {run.run_id}{error} ({log})"], console, style)
 
 
 def tensorboard_command(folder: Path) -> str:

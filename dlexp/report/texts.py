@@ -1,31 +1,83 @@
-"""Numbers of the report as people write them, infinite and missing ones too."""
+"""Numbers as people write them: values, estimates, regions, times; infinite and missing ones too."""
 
 import math
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
-from dlexp.report.names import value_text
+
+def value_text(value: Any, digits: int = 4) -> str:
+    """Return a value as short text, a fraction with so many significant digits.
+
+    >>> [value_text(value) for value in (None, 200, 1e-05, 0.123456, float("inf"), "full")]
+    ['-', '200', '1e-5', '0.1235', '∞', 'full']
+    """
+    if value is None or value != value:  # NaN
+        return "-"
+    if isinstance(value, float):
+        if math.isinf(value):
+            return "∞" if value > 0 else "-∞"
+        return f"{value:.{digits}g}".replace("e-0", "e-").replace("e+0", "e+")
+    return str(value)
+
+
+def value_texts(values: Sequence[Any], most: int = 17) -> list[str]:
+    """Return `value_text` of each value, with as many digits, up to `most`, as tell different ones apart.
+
+    >>> value_texts([0.123456, 0.123457]), value_texts([0.123456, 0.5])
+    (['0.123456', '0.123457'], ['0.1235', '0.5'])
+    """
+    count = len({value for value in values if value == value})  # NaN, equal to nothing, needs no digits
+    texts: list[str] = []
+    for digits in range(4, most + 1):
+        texts = [value_text(value, digits) for value in values]
+        if len(set(texts)) >= count:
+            break
+    return texts
 
 
 def number_texts(values: Sequence[float]) -> list[str]:
-    """Return short texts of numbers: four digits, up to six where different numbers would look equal."""
-    finite = {value for value in values if math.isfinite(value)}
-    digits = 4
-    while digits < 6 and len({_number_text(value, digits) for value in finite}) < len(finite):
-        digits += 1
-    return [_number_text(value, digits) for value in values]
+    """Return short texts of numbers: four digits, up to six where different ones would look equal."""
+    return value_texts([float(value) for value in values], most=6)
 
 
-def _number_text(value: float, digits: int) -> str:
-    if math.isnan(value):
+def estimate_text(mean: float, half_width: float, sign: str = "±") -> str:
+    """Return ``mean ± half_width``: two digits of the half-width, or three of a mean that has none.
+
+    >>> estimate_text(1.5402, 0.4531), estimate_text(2.04e-14, 1.12e-14)
+    ('1.54 ± 0.45', '(2.0 ± 1.1)e-14')
+    """
+    if not math.isfinite(mean):
         return "-"
-    if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
-    return value_text(float(value), digits)
+    has_width = math.isfinite(half_width)
+    size = max(abs(mean), half_width) if has_width else abs(mean)
+    exponent = math.floor(math.log10(size)) if size else 0
+    # Beyond these the zeros would have to be counted.
+    scaled = not -3 <= exponent < 5
+    if scaled:  # as decimals, which hold the smallest numbers' powers of ten too
+        mean, half_width, size = (float(Decimal(n).scaleb(-exponent)) for n in (mean, half_width, size))
+    power = f"e{exponent}" if scaled else ""
+    if not has_width:
+        return f"{mean:.{_decimals(size, 3)}f}{power}"
+    # Four digits say enough of a mean whose interval is narrower still.
+    places = min(_decimals(half_width, 2), _decimals(size, 4)) if half_width else _decimals(size, 3)
+    text = f"{mean:.{places}f} {sign} {half_width:.{places}f}"
+    return f"({text}){power}" if scaled else text
 
 
-def region_text(region: tuple[float, float], low: str, high: str) -> str:
-    """Return a closed region in words, its finite ends written `low` and `high`."""
+def _decimals(value: float, digits: int) -> int:
+    """Return how many decimals show `digits` significant digits of a value."""
+    return max(0, digits - 1 - math.floor(math.log10(value))) if value else digits - 1
+
+
+def region_text(region: tuple[float, float], texts: Sequence[str] = ()) -> str:
+    """Return a closed region in words, its ends written as `texts`.
+
+    >>> region_text((1.0, float("inf"))), region_text((1.0, 2.0)), region_text((256.0, 256.0))
+    ('at least 1', '1 to 2', 'exactly 256')
+    """
+    low, high = texts or number_texts(region)
     match math.isfinite(region[0]), math.isfinite(region[1]):
         case True, True:
             return f"exactly {low}" if region[0] == region[1] else f"{low} to {high}"

@@ -1,35 +1,29 @@
-"""Claims as the report shows them: verdict, numbers as text, the interval against the region."""
+"""Claims as readers see them: verdict, numbers as text, the interval against the region."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dlexp.report.bars import Bar, interval_bar
-from dlexp.report.texts import number_texts, region_text
+from dlexp.report.texts import number_texts, region_text, value_text
 from dlexp.results.claims import INCONCLUSIVE, NOT_SUPPORTED, SUPPORTED, Finding, Verdict
 
-# In the order in which they are counted: symbol and style class, so that colour is never alone.
-_LOOKS: dict[Verdict, tuple[str, str]] = {
-    SUPPORTED: ("✓", "yes"),
-    NOT_SUPPORTED: ("✗", "no"),
-    INCONCLUSIVE: ("?", "open"),
+
+class Look(NamedTuple):
+    """How a verdict is marked, so that colour is never alone: a symbol, the page's class, rich's colour."""
+
+    symbol: str
+    style: str
+    colour: str
+
+
+LOOKS: dict[Verdict, Look] = {
+    SUPPORTED: Look("✓", "yes", "green"),
+    NOT_SUPPORTED: Look("✗", "no", "red"),
+    INCONCLUSIVE: Look("?", "open", "yellow"),
 }
-
-
-@dataclass(frozen=True)
-class Badge:
-    """A verdict as a word, a symbol and a style class."""
-
-    word: Verdict
-
-    @property
-    def symbol(self) -> str:
-        """What marks it beside its word."""
-        return _LOOKS[self.word][0]
-
-    @property
-    def style(self) -> str:
-        """The class that colours it."""
-        return _LOOKS[self.word][1]
+"""In the order in which verdicts are counted."""
 
 
 @dataclass(frozen=True)
@@ -37,36 +31,35 @@ class Entry:
     """A finding and its numbers as text."""
 
     finding: Finding
-    badge: Badge
     estimate: str
     interval: str
     region: str
     bar: Bar | None
-    controls: tuple[tuple[str, Badge], ...]
     values: tuple[tuple[str, str], ...]
 
 
 def entry(finding: Finding) -> Entry:
     """Return what the report shows of a finding."""
     interval = (finding.low, finding.high)
-    estimate, low, high, first, last = number_texts([finding.estimate, *interval, *finding.region])
+    estimate, low, high, *ends = number_texts([finding.estimate, *interval, *finding.region])
     return Entry(
         finding=finding,
-        badge=Badge(finding.verdict),
         estimate=estimate,
         interval=low if low == high else f"{low} to {high}",
-        region=region_text(finding.region, first, last),
-        bar=interval_bar(finding.estimate, interval, finding.region, (low, high), (first, last)),
-        controls=tuple((name, Badge(word)) for name, word in finding.controls),
-        values=_values(finding.values),
+        region=region_text(finding.region, ends),
+        bar=interval_bar(finding.estimate, interval, finding.region, (low, high), (ends[0], ends[1])),
+        values=tuple(zip(map(str, finding.values), number_texts(list(finding.values.values())), strict=True)),
     )
 
 
-def _values(values: Mapping[int | str, float]) -> tuple[tuple[str, str], ...]:
-    return tuple(zip(map(str, values), number_texts(list(values.values())), strict=True))
+def found_text(finding: Finding) -> str:
+    """Return estimate and interval as text, ``3.1 [2.3, 4.1]``; nothing where there is no estimate."""
+    if math.isnan(finding.estimate):
+        return ""
+    return f"{value_text(finding.estimate)} [{value_text(finding.low)}, {value_text(finding.high)}]"
 
 
-def counts(findings: Sequence[Finding]) -> list[tuple[int, Badge]]:
+def counts(findings: Sequence[Finding]) -> list[tuple[int, Verdict]]:
     """Return how many findings have which verdict, those that occur."""
     words = [finding.verdict for finding in findings]
-    return [(words.count(word), Badge(word)) for word in _LOOKS if word in words]
+    return [(words.count(word), word) for word in LOOKS if word in words]

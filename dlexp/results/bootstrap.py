@@ -43,6 +43,8 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from dlexp.estimate import student_quantile
+
 Array = npt.NDArray[np.float64]
 Interval = tuple[float, float, float]  # estimate, low, high
 
@@ -85,7 +87,7 @@ def interval(
         return estimate, estimate, estimate
     counts, probabilities = _resamples(levels)
     resampled = statistic(_means(counts, rows))
-    reach = _student_quantile(n) * math.sqrt(n / (n - 1))
+    reach = student_quantile(n) * math.sqrt(n / (n - 1))
     stretched = not on_grid and math.isfinite(estimate)
     level = _TAIL if stretched else NormalDist().cdf(-reach)
     undefined = np.isnan(resampled)
@@ -143,9 +145,3 @@ def _quantile(values: Array, probabilities: Array, level: float) -> float:
     # Without a tolerance rounding would decide where the level falls between two values.
     place = int(np.searchsorted(np.cumsum(probabilities[order]), level - 1e-12))
     return float(values[order[min(place, len(order) - 1)]])
-
-
-def _student_quantile(n: int) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(n - 1, 1 - _TAIL))

@@ -7,6 +7,7 @@ only where its reader says that the folder is to be trusted.
 import importlib
 import importlib.util
 import json
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,8 +16,11 @@ from types import ModuleType
 from typing import Any
 
 from dlexp.records.files import write_atomically
-from dlexp.results.data import read_claims
+from dlexp.results.claims import Claim
+from dlexp.results.statistic import Statistic
+from dlexp.results.statistics import KINDS, Value
 from dlexp.results.study import Study, StudyError, study_of
+from dlexp.results.summary import is_number
 
 FILE = "study.json"
 PACKAGE = "dlexp.studies"
@@ -161,6 +165,47 @@ def _difference(study: Study, file: Path, copy: Path, content: Mapping[str, Any]
     else:
         is_same = read_claims(content.get("claims")) == study.claims
     return [] if is_same else [f"{study.python} is used as installed; what was run here differs from it."]
+
+
+def read_claims(plain: Any) -> tuple[Claim, ...]:
+    """Return the claims of a list of mappings; those that cannot be read are left out, their controls too.
+
+    A statistic of a study's own class says nothing without its code: such a claim cannot be read.
+    """
+    claims = []
+    for entry in plain if isinstance(plain, list) else []:
+        try:
+            claims.append(_claim(entry))
+        except (KeyError, TypeError, ValueError):
+            continue
+    names = {claim.name for claim in claims}
+    return tuple(claim for claim in claims if names.issuperset(claim.controls))
+
+
+def _claim(plain: Mapping[str, Any]) -> Claim:
+    low, high = plain["region"]
+    diverged = plain.get("diverged", "refuse")
+    known = {key: plain[key] for key in ("name", "text", "scope", "figure", "replicates") if key in plain}
+    return Claim(
+        **known,
+        source=plain.get("source") or "",
+        statistic=_statistic(plain["statistic"]),
+        region=(-math.inf if low is None else float(low), math.inf if high is None else float(high)),
+        controls=tuple(plain.get("controls") or ()),
+        diverged=float(diverged) if is_number(diverged) else diverged,
+    )
+
+
+def _statistic(plain: Mapping[str, Any]) -> Statistic:
+    kind: Any = KINDS[plain["kind"]]
+    fields = {key: value for key, value in plain.items() if key != "kind"}
+    for side in {"of", "minus", "to"} & fields.keys():
+        if isinstance(fields[side], Mapping):
+            fields[side] = Value(fields[side]["metric"], fields[side].get("where") or {})
+    if "where" in fields:
+        fields["where"] = fields["where"] or {}
+    found: Statistic = fields["of"] if kind is Value else kind(**fields)
+    return found
 
 
 def note_duration(folder: Path, started: float) -> None:

@@ -173,7 +173,9 @@ def _column(term: Term, runs: Sequence[Run], keys: Sequence[str], along: str | N
             )
             differing = ", ".join([*varying_keys(pair), *seeds][:3]) or "nothing that affects their results"
             seed = ", ".join(map(str, key))
-            raise ReplicatesError(f"Several runs of seed {seed} match {term}: they differ in {differing}.")
+            raise ReplicatesError(
+                f"Several runs of seed {seed} match {term.label}: they differ in {differing}."
+            )
         by_key[key] = run
     return _Column(term.metric, by_key, along)
 

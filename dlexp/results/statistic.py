@@ -61,9 +61,14 @@ class Term:
         """Return ``{metric, where}``."""
         return {"metric": self.metric, "where": {key: _plain(value) for key, value in self.where.items()}}
 
-    def __str__(self) -> str:
+    @property
+    def label(self) -> str:
+        """The metric with its settings in words: ``test/loss [arm=width]``."""
         settings = (f"{key}={'|'.join(map(_text, listed(value)))}" for key, value in self.where.items())
         return f"{self.metric} [{', '.join(settings)}]" if self.where else self.metric
+
+    def __str__(self) -> str:
+        return self.label
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,9 @@ class Statistic(ABC):
 
     kind: ClassVar[str]
     defined: ClassVar[str]  # when the statistic has a value, as the end of a sentence
+    logarithmic: ClassVar[bool] = False  # whether what is averaged are logarithms
+    bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)  # to which the interval is cut
+    on_grid: ClassVar[bool] = False  # whether it is one of a curve's positions
     along: str | None = None  # of a curve: the setting or metric that orders its points
     fewest: ClassVar[int] = 1  # the fewest points of a curve for which it can come out either way
 
@@ -122,7 +130,11 @@ class Statistic(ABC):
 
     def unreached(self, replicates: Replicates, region: tuple[float, float]) -> str | None:
         """Say why no replicates like these could decide whether it lies in a region, if so."""
-        return None
+        if not self.on_grid:
+            return None
+        at = _mean_positions(replicates)
+        is_within = (region[0] <= at) & (at <= region[1])
+        return None if is_within.any() else "No point of the curve lies in the region."
 
     def problems(self, table: Table) -> Iterator[str]:
         """Yield a sentence for each metric, key or value that no job of a sweep has.
@@ -143,12 +155,15 @@ class Statistic(ABC):
             hint = _hint(self.along, {**settings, **metrics})
             yield f"No run has the setting or metric {self.along}{hint}."
 
+    def _shown(self, found: Interval, bounds: tuple[float, float]) -> Interval:
+        """Return an interval cut to bounds, and not in logarithms."""
+        ends = np.clip(found, *bounds)
+        estimate, low, high = map(float, np.exp(ends) if self.logarithmic else ends)
+        return estimate, low, high
+
 
 class PerReplicate(Statistic):
     """A statistic that is the mean of one number a replicate."""
-
-    logarithmic: ClassVar[bool] = False  # whether `of_each` are logarithms
-    bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
 
     @abstractmethod
     def of_each(self, values: Array, positions: Array) -> Array:
@@ -163,18 +178,13 @@ class PerReplicate(Statistic):
             # Numbers too large to subtract are not infinite.
             each = np.where(np.isinf(each) & np.isfinite(replicates.values).all(axis=1), np.nan, each)
             found = interval(each[:, None], lambda means: means[:, 0], levels=replicates.levels)
-            found = _clipped(found, *self.bounds)
-            if self.logarithmic:
-                found, each = _exp(found), np.exp(each)
+            found = self._shown(found, self.bounds)
+            each = np.exp(each) if self.logarithmic else each
         return Estimated(*found, dict(zip(replicates.labels, map(float, each), strict=True)))
 
 
 class OfMeanCurve(Statistic):
     """A statistic of the mean of the replicates' curves."""
-
-    logarithmic: ClassVar[bool] = False  # whether `of_means` are logarithms
-    bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
-    on_grid: ClassVar[bool] = False  # whether it is one of the curve's positions
 
     @abstractmethod
     def of_means(self, means: Array, positions: Array) -> Array:
@@ -184,27 +194,22 @@ class OfMeanCurve(Statistic):
         """Return the statistic of the mean curve; no replicate has a value of its own."""
         if not replicates.values.size:
             return Estimated()
+        at = _mean_positions(replicates)
         with np.errstate(all="ignore"):
-            at = replicates.positions.mean(axis=0)
             found = interval(
                 replicates.values,
                 lambda means: self.of_means(means, at),
                 on_grid=self.on_grid,
                 levels=replicates.levels,
             )
-            if self.on_grid:
-                return Estimated(*_clipped(found, float(at.min()), float(at.max())))
-            found = _clipped(found, *self.bounds)
-            return Estimated(*(_exp(found) if self.logarithmic else found))
+            bounds = (float(at.min()), float(at.max())) if self.on_grid else self.bounds
+            return Estimated(*self._shown(found, bounds))
 
-    def unreached(self, replicates: Replicates, region: tuple[float, float]) -> str | None:
-        """Say so where no point of the curve lies in a region that a position is to lie in."""
-        if not self.on_grid:
-            return None
-        with np.errstate(over="ignore"):
-            at = replicates.positions.mean(axis=0)
-        is_within = (region[0] <= at) & (at <= region[1])
-        return None if is_within.any() else "No point of the curve lies in the region."
+
+def _mean_positions(replicates: Replicates) -> Array:
+    with np.errstate(over="ignore"):
+        at: Array = replicates.positions.mean(axis=0)
+    return at
 
 
 def _where_problems(term: Term, table: Table) -> Iterator[str]:
@@ -228,7 +233,7 @@ def _where_problems(term: Term, table: Table) -> Iterator[str]:
             yield f"No job has {key}={'|'.join(map(_text, absent))}; there are jobs with {there}."
             is_sound = False
     if is_sound and not any(matches(run, term.where) for run in rows):
-        yield f"There are no runs for {term}."
+        yield f"There are no runs for {term.label}."
 
 
 def _hint(name: str, known: Mapping[str, Any]) -> str:
@@ -244,13 +249,3 @@ def _text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _exp(found: Interval) -> Interval:
-    estimate, low, high = map(float, np.exp(found))
-    return estimate, low, high
-
-
-def _clipped(found: Interval, lowest: float, highest: float) -> Interval:
-    estimate, low, high = map(float, np.clip(found, lowest, highest))
-    return estimate, low, high

@@ -19,26 +19,21 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dlexp.results.bootstrap import Array
-from dlexp.results.statistic import ClaimError, OfMeanCurve, PerReplicate, Statistic, Term, Where
+from dlexp.results.statistic import ClaimError, OfMeanCurve, PerReplicate, Statistic, Term
 from dlexp.results.summary import is_number
 
 
 @dataclass(frozen=True)
-class Value(PerReplicate):
+class Value(Term, PerReplicate):
     """The mean of a metric; as the side of a ratio or a difference, the metric itself."""
 
-    metric: str
-    where: Where = field(default_factory=dict)
     kind: ClassVar[str] = "value"
     defined: ClassVar[str] = "the values are too large, or infinite with both signs"
-
-    def __post_init__(self) -> None:
-        Term(self.metric, self.where)  # checks both
 
     @property
     def terms(self) -> tuple[Term | float, ...]:
         """The metric."""
-        return (Term(self.metric, self.where),)
+        return (self,)
 
     def of_each(self, values: Array, positions: Array) -> Array:
         """Return the values."""
@@ -46,100 +41,106 @@ class Value(PerReplicate):
 
     def as_data(self) -> dict[str, Any]:
         """Return ``{kind, of: {metric, where}}``."""
-        return {"kind": self.kind, "of": Term(self.metric, self.where).as_data()}
+        return {"kind": self.kind, "of": super().as_data()}
 
     def __str__(self) -> str:
-        return f"mean of {self.terms[0]}"
+        return f"mean of {self.label}"
+
+
+class _OfTwo(PerReplicate):
+    """A statistic whose fields are two sides, each a metric or a number, one at least a metric."""
+
+    words: ClassVar[str]  # with a place for each side
+
+    def __post_init__(self) -> None:
+        for side in vars(self).values():
+            if not isinstance(side, Value) and not (is_number(side) and math.isfinite(side)):
+                raise ClaimError(
+                    f"{side!r} is not allowed: it must be a finite number or value(metric, where)."
+                )
+        if not any(isinstance(side, Value) for side in vars(self).values()):
+            raise ClaimError(
+                "A statistic of numbers alone measures nothing: one side must be value(metric, where)."
+            )
+
+    @property
+    def terms(self) -> tuple[Term | float, ...]:
+        """The two sides."""
+        return tuple(side if isinstance(side, Value) else float(side) for side in vars(self).values())
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the kind and the sides, metrics as ``{metric, where}``."""
+        sides = {
+            key: Term.as_data(side) if isinstance(side, Value) else side for key, side in vars(self).items()
+        }
+        return {"kind": self.kind, **sides}
+
+    def __str__(self) -> str:
+        sides = (side.label if isinstance(side, Value) else f"{side:g}" for side in vars(self).values())
+        return self.words.format(*sides)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference(PerReplicate):
+class Difference(_OfTwo):
     """The mean of the paired differences of two metrics, or of a metric and a number."""
 
     of: Value | float
     minus: Value | float
     kind: ClassVar[str] = "difference"
+    words: ClassVar[str] = "mean of the paired differences {} - {}"
     defined: ClassVar[str] = "the values are too large, or infinite on both sides"
-
-    def __post_init__(self) -> None:
-        _check_sides(self.of, self.minus)
-
-    @property
-    def terms(self) -> tuple[Term | float, ...]:
-        """The two sides."""
-        return _term(self.of), _term(self.minus)
 
     def of_each(self, values: Array, positions: Array) -> Array:
         """Return the first side minus the second."""
         return values[:, 0] - values[:, 1]
 
-    def as_data(self) -> dict[str, Any]:
-        """Return ``{kind, of, minus}``."""
-        return {"kind": self.kind, "of": _side_data(self.of), "minus": _side_data(self.minus)}
-
-    def __str__(self) -> str:
-        return f"mean of the paired differences {_words(self.of)} - {_words(self.minus)}"
-
 
 @dataclass(frozen=True, kw_only=True)
-class Ratio(PerReplicate):
+class Ratio(_OfTwo):
     """The geometric mean of the paired ratios of two metrics, or of a metric and a number."""
 
     of: Value | float
     to: Value | float
     kind: ClassVar[str] = "ratio"
+    words: ClassVar[str] = "geometric mean of the paired ratios {} / {}"
     defined: ClassVar[str] = "all values must be positive, and not infinite on both sides"
     logarithmic: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _check_sides(self.of, self.to)
+        super().__post_init__()
         for side in (self.of, self.to):
             if is_number(side) and side <= 0:
                 raise ClaimError(f"ratio: {side!r} is not allowed: the number of a ratio must be above 0.")
-
-    @property
-    def terms(self) -> tuple[Term | float, ...]:
-        """The two sides."""
-        return _term(self.of), _term(self.to)
 
     def of_each(self, values: Array, positions: Array) -> Array:
         """Return the logarithm of the first side over the second."""
         logs = _log(values)
         return logs[:, 0] - logs[:, 1]
 
-    def as_data(self) -> dict[str, Any]:
-        """Return ``{kind, of, to}``."""
-        return {"kind": self.kind, "of": _side_data(self.of), "to": _side_data(self.to)}
-
-    def __str__(self) -> str:
-        return f"geometric mean of the paired ratios {_words(self.of)} / {_words(self.to)}"
-
 
 @dataclass(frozen=True)
-class _Curve(Statistic):
+class _Curve(Term, Statistic):
     """A metric along a setting or along another metric, in the runs that `where` selects."""
 
-    metric: str
     along: str = field(kw_only=True)
-    where: Where = field(default_factory=dict, kw_only=True)
     words: ClassVar[str]  # with the fields `curve` and `along`
 
     def __post_init__(self) -> None:
-        Term(self.metric, self.where)  # checks both
+        super().__post_init__()
         if not isinstance(self.along, str) or not self.along.strip():
             raise ClaimError(f"along={self.along!r} is not allowed: it must be a setting or a metric.")
 
     @property
     def terms(self) -> tuple[Term | float, ...]:
         """The metric."""
-        return (Term(self.metric, self.where),)
+        return (self,)
 
     def as_data(self) -> dict[str, Any]:
         """Return ``{kind, metric, along, where}``."""
-        return {"kind": self.kind, "along": self.along, **Term(self.metric, self.where).as_data()}
+        return {"kind": self.kind, "along": self.along, **super().as_data()}
 
     def __str__(self) -> str:
-        return self.words.format(curve=self.terms[0], along=self.along)
+        return self.words.format(curve=self.label, along=self.along)
 
 
 @dataclass(frozen=True)
@@ -189,8 +190,7 @@ class Peak(_Curve, OfMeanCurve):
 
     def of_means(self, means: Array, positions: Array) -> Array:
         """Return the position of each curve's maximum, NaN where two points share it."""
-        maxima = means.max(axis=1, keepdims=True)
-        return np.where((means == maxima).sum(axis=1) == 1, positions[means.argmax(axis=1)], np.nan)
+        return _place_of_maximum(means, positions)
 
 
 @dataclass(frozen=True)
@@ -205,8 +205,7 @@ class Valley(_Curve, OfMeanCurve):
 
     def of_means(self, means: Array, positions: Array) -> Array:
         """Return the position of each curve's minimum, NaN where two points share it."""
-        minima = means.min(axis=1, keepdims=True)
-        return np.where((means == minima).sum(axis=1) == 1, positions[means.argmin(axis=1)], np.nan)
+        return _place_of_maximum(-means, positions)
 
 
 @dataclass(frozen=True)
@@ -241,26 +240,9 @@ KINDS: Mapping[str, type[Statistic]] = {
 }
 
 
-def _term(side: Value | float) -> Term | float:
-    return Term(side.metric, side.where) if isinstance(side, Value) else float(side)
-
-
-def _words(side: Value | float) -> str:
-    return str(_term(side)) if isinstance(side, Value) else f"{side:g}"
-
-
-def _side_data(side: Value | float) -> Any:
-    return Term(side.metric, side.where).as_data() if isinstance(side, Value) else side
-
-
-def _check_sides(*sides: Any) -> None:
-    for side in sides:
-        if not isinstance(side, Value) and not (is_number(side) and math.isfinite(side)):
-            raise ClaimError(f"{side!r} is not allowed: it must be a finite number or value(metric, where).")
-    if all(map(is_number, sides)):
-        raise ClaimError(
-            "A statistic of numbers alone measures nothing: one side must be value(metric, where)."
-        )
+def _place_of_maximum(means: Array, positions: Array) -> Array:
+    is_single = (means == means.max(axis=1, keepdims=True)).sum(axis=1) == 1
+    return np.where(is_single, positions[means.argmax(axis=1)], np.nan)
 
 
 def _log(values: Array) -> Array:

@@ -7,27 +7,9 @@ from functools import cached_property
 from typing import Any, TypeGuard
 
 from dlexp.config.identity import WITHOUT_EFFECT
+from dlexp.estimate import Estimate, estimate, student_quantile
 from dlexp.records.run import DONE, Run
 from dlexp.results.seeds import crossed, is_seed
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Mean of `n` replicates, their standard deviation (n - 1) and the 95 % Student-t interval of the mean.
-
-    One replicate has no spread: `sd`, `low` and `high` are then NaN.
-    """
-
-    n: int
-    mean: float
-    sd: float
-    low: float
-    high: float
-
-    @property
-    def half_width(self) -> float:
-        """Half the width of the interval."""
-        return (self.high - self.low) / 2
 
 
 @dataclass(frozen=True)
@@ -89,21 +71,6 @@ class Summary:
         return [*(run for setting in self.settings for run in setting.runs), *self.unplaced]
 
 
-def estimate(values: Sequence[float]) -> Estimate:
-    """Return mean, standard deviation and the interval ``mean +- t(0.975, n - 1) sd / sqrt(n)``."""
-    n = len(values)
-    if n == 0:
-        return Estimate(0, math.nan, math.nan, math.nan, math.nan)
-    # Through the largest value, so that no square overflows.
-    scale = max(map(abs, values)) or 1.0
-    mean = math.fsum(value / scale for value in values) / n
-    if n == 1:
-        return Estimate(1, values[0], math.nan, math.nan, math.nan)
-    sd = math.sqrt(math.fsum((value / scale - mean) ** 2 for value in values) / (n - 1))
-    half = student_quantile(n) * sd / math.sqrt(n)
-    return Estimate(n, mean * scale, sd * scale, (mean - half) * scale, (mean + half) * scale)
-
-
 def estimate_crossed(cells: Mapping[tuple[Any, ...], float]) -> Estimate:
     """Return the mean over crossed seeds; `cells` maps each combination of seeds to its value.
 
@@ -115,20 +82,13 @@ def estimate_crossed(cells: Mapping[tuple[Any, ...], float]) -> Estimate:
     levels = [list(dict.fromkeys(column)) for column in zip(*cells, strict=True)]
     plain = estimate(list(cells.values()))
     if math.prod(map(len, levels)) != len(cells):
-        return Estimate(plain.n, plain.mean, plain.sd, math.nan, math.nan)
+        return plain._replace(low=math.nan, high=math.nan)
     half = 0.0
     for place, values in enumerate(levels):
         means = [estimate([v for key, v in cells.items() if key[place] == level]).mean for level in values]
         half = math.hypot(half, estimate(means).sd / math.sqrt(len(means)))
     half *= student_quantile(min(map(len, levels)))
-    return Estimate(plain.n, plain.mean, plain.sd, plain.mean - half, plain.mean + half)
-
-
-def student_quantile(n: int) -> float:
-    """Return the 97.5 % quantile of Student's t for the mean of n values."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(n - 1, 0.975))
+    return plain._replace(low=plain.mean - half, high=plain.mean + half)
 
 
 def summarize(runs: Sequence[Run]) -> Summary:

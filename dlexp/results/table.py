@@ -127,7 +127,7 @@ class Table:
         """Return a metric's mean and interval at each value of a setting, in the order of the values.
 
         ``along`` may be a metric as well: a setting's position is then its mean. Runs that are not done, and
-        values that are not finite, are left out, and so are points without any.
+        values that are not finite, are left out, and so are points without any or without a position.
 
         Raises:
             TableError: no run has the metric or ``along``; ``along`` is not a number everywhere; or runs with
@@ -136,33 +136,17 @@ class Table:
         settings = [setting for setting in self.summary.settings if setting.done]
         if settings and not any(metric in run.metrics for run in self.done.rows):
             raise TableError(f"No run has the metric {metric}.")
-        points = []
-        for setting in settings:
-            found = setting.estimate(metric)
-            if found.n:
-                x = position(setting, along)
-                values = tuple(setting.replicates(metric))
-                points.append(Point(x, found.mean, found.low, found.high, values))
+        is_placed = [along in setting.done[0].settings or setting.estimate(along).n for setting in settings]
+        points = [
+            point_of(setting, position(setting, along), metric)
+            for setting, placed in zip(settings, is_placed, strict=True)
+            if setting.estimate(metric).n and (placed or not any(is_placed))
+        ]
         points.sort(key=lambda point: point.x)
         if len({point.x for point in points}) < len(points) and along in self.done.summary.keys:
             others = [key for key in self.done.summary.swept if key != along]
             raise TableError(f"Runs with one {along} also differ in {', '.join(others)}: select one of each.")
         return points
-
-    def curves(self, metric: str) -> "pandas.DataFrame":
-        """Return the rows of ``metrics.csv`` that hold a metric, of the runs that are done.
-
-        Columns: ``run`` (its name), ``step``, ``value``.
-        """
-        import pandas
-
-        rows = [
-            (run.run_id, step, value)
-            for run in self.done.rows
-            for step, _, name, value in run.rows()
-            if name == metric
-        ]
-        return pandas.DataFrame(rows, columns=["run", "step", "value"])
 
     def histories(self, metric: str) -> list[tuple[list[int], list[float]]]:
         """Return the steps and values of a metric along each run that is done and recorded it."""
@@ -212,6 +196,12 @@ def load_runs(folder: str | PathLike[str]) -> "pandas.DataFrame":
         NoRunsError: there is no such folder, or no runs are in it.
     """
     return Table.read(folder).runs
+
+
+def point_of(setting: Setting, x: float, metric: str) -> Point:
+    """Return a setting's point at a position."""
+    found = setting.estimate(metric)
+    return Point(x, found.mean, found.low, found.high, tuple(setting.replicates(metric)))
 
 
 def position(setting: Setting, along: str) -> float:

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from graphlib import TopologicalSorter
 from typing import Any
 
 from dlexp.results.claims import (
@@ -35,14 +36,10 @@ def judge(claims: Sequence[Claim], table: Table) -> tuple[Finding, ...]:
     by_name = {claim.name: claim for claim in claims}
     controls = {control for claim in claims for control in claim.controls}
     findings: dict[str, Finding] = {}
-
-    def find(claim: Claim) -> Finding:
-        if claim.name not in findings:
-            verdicts = {name: find(by_name[name]).verdict for name in claim.controls}
-            findings[claim.name] = _find(claim, table, verdicts, claim.name in controls)
-        return findings[claim.name]
-
-    return tuple(find(claim) for claim in claims)
+    for name in TopologicalSorter({claim.name: claim.controls for claim in claims}).static_order():
+        verdicts = {control: findings[control].verdict for control in by_name[name].controls}
+        findings[name] = _find(by_name[name], table, verdicts, name in controls)
+    return tuple(findings[claim.name] for claim in claims)
 
 
 def _find(claim: Claim, table: Table, controls: Mapping[str, Verdict], is_control: bool) -> Finding:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from dlexp.plots import band, log, scatter, threshold, ticks_at
 from dlexp.results.claims import Claim, at_least, between
-from dlexp.results.statistics import difference, rank_correlation, ratio, value
+from dlexp.results.statistics import Value, difference, rank_correlation, ratio, value
 from dlexp.results.study import figure
+from dlexp.results.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dlexp.results.table import Table
 
 QUESTION = "Do small batches find flatter minima, and do flatter minima generalise better?"
 
@@ -30,6 +29,11 @@ SOURCES = [
 
 METRICS = ["hessian/lambda_max", "sharpness/worst_case", "test/loss", "train/loss"]
 
+
+def _at(size: int, metric: str, arm: str) -> Value:
+    return value(metric, {"arm": arm, "data.batch_size": size})
+
+
 CLAIMS = [
     Claim(
         name="small_batches_are_flatter",
@@ -39,8 +43,7 @@ CLAIMS = [
         ),
         source="Keskar et al. 2017, sec. 2.2; Jastrzebski et al. 2017",
         statistic=ratio(
-            of=value("hessian/lambda_max", {"arm": "equal_steps", "data.batch_size": 200}),
-            to=value("hessian/lambda_max", {"arm": "equal_steps", "data.batch_size": 4}),
+            of=_at(200, "hessian/lambda_max", "equal_steps"), to=_at(4, "hessian/lambda_max", "equal_steps")
         ),
         region=at_least(1),
         controls=["trained_alike_after_equal_steps"],
@@ -58,8 +61,8 @@ CLAIMS = [
         ),
         source="Keskar et al. 2017, metric 2.1; Foret et al. 2021",
         statistic=ratio(
-            of=value("sharpness/worst_case", {"arm": "equal_steps", "data.batch_size": 200}),
-            to=value("sharpness/worst_case", {"arm": "equal_steps", "data.batch_size": 4}),
+            of=_at(200, "sharpness/worst_case", "equal_steps"),
+            to=_at(4, "sharpness/worst_case", "equal_steps"),
         ),
         region=at_least(1),
         controls=["trained_alike_after_equal_steps"],
@@ -73,10 +76,7 @@ CLAIMS = [
         name="small_batches_generalise_better",
         text="After equally many steps the test loss is larger for the full batch than for batches of 4.",
         source="Keskar et al. 2017, sec. 2.1",
-        statistic=ratio(
-            of=value("test/loss", {"arm": "equal_steps", "data.batch_size": 200}),
-            to=value("test/loss", {"arm": "equal_steps", "data.batch_size": 4}),
-        ),
+        statistic=ratio(of=_at(200, "test/loss", "equal_steps"), to=_at(4, "test/loss", "equal_steps")),
         region=at_least(1),
         controls=["trained_alike_after_equal_steps"],
         figure="batch_size",
@@ -106,8 +106,7 @@ CLAIMS = [
         ),
         source="control",
         statistic=difference(
-            of=value("train/loss", {"arm": "equal_steps", "data.batch_size": 200}),
-            minus=value("train/loss", {"arm": "equal_steps", "data.batch_size": 4}),
+            of=_at(200, "train/loss", "equal_steps"), minus=_at(4, "train/loss", "equal_steps")
         ),
         region=between(-0.002, 0.002),
         figure="batch_size",
@@ -120,8 +119,7 @@ CLAIMS = [
         ),
         source="popular comparison with equal epochs",
         statistic=ratio(
-            of=value("hessian/lambda_max", {"arm": "equal_epochs", "data.batch_size": 200}),
-            to=value("hessian/lambda_max", {"arm": "equal_epochs", "data.batch_size": 4}),
+            of=_at(200, "hessian/lambda_max", "equal_epochs"), to=_at(4, "hessian/lambda_max", "equal_epochs")
         ),
         region=at_least(1),
         figure="batch_size",
@@ -134,10 +132,7 @@ CLAIMS = [
         name="better_after_equal_epochs",
         text=("After equally many epochs the test loss is larger for the full batch than for batches of 4."),
         source="popular comparison with equal epochs",
-        statistic=ratio(
-            of=value("test/loss", {"arm": "equal_epochs", "data.batch_size": 200}),
-            to=value("test/loss", {"arm": "equal_epochs", "data.batch_size": 4}),
-        ),
+        statistic=ratio(of=_at(200, "test/loss", "equal_epochs"), to=_at(4, "test/loss", "equal_epochs")),
         region=at_least(1),
         controls=["trained_alike_after_equal_epochs"],
         figure="batch_size",
@@ -153,8 +148,7 @@ CLAIMS = [
         ),
         source="control",
         statistic=difference(
-            of=value("train/loss", {"arm": "equal_epochs", "data.batch_size": 200}),
-            minus=value("train/loss", {"arm": "equal_epochs", "data.batch_size": 4}),
+            of=_at(200, "train/loss", "equal_epochs"), minus=_at(4, "train/loss", "equal_epochs")
         ),
         region=between(-0.002, 0.002),
         figure="batch_size",
@@ -168,8 +162,8 @@ CLAIMS = [
         ),
         source="Keskar et al. 2017, sec. 2.2",
         statistic=ratio(
-            of=value("hessian/lambda_max", {"arm": "counter_example", "data.batch_size": 1000}),
-            to=value("hessian/lambda_max", {"arm": "counter_example", "data.batch_size": 8}),
+            of=_at(1000, "hessian/lambda_max", "counter_example"),
+            to=_at(8, "hessian/lambda_max", "counter_example"),
         ),
         region=at_least(1),
         figure="counter_example",
@@ -190,8 +184,7 @@ CLAIMS = [
         text="There, too, the test loss is larger for the full batch than for batches of 8.",
         source="popular reading of Keskar et al. 2017",
         statistic=ratio(
-            of=value("test/loss", {"arm": "counter_example", "data.batch_size": 1000}),
-            to=value("test/loss", {"arm": "counter_example", "data.batch_size": 8}),
+            of=_at(1000, "test/loss", "counter_example"), to=_at(8, "test/loss", "counter_example")
         ),
         region=at_least(1),
         controls=["counter_example_is_flatter"],
@@ -222,7 +215,7 @@ _MEASURED = {
     ),
     panels=(1, 3),
 )
-def batch_size(axes: "list[Axes]", table: "Table") -> None:
+def batch_size(axes: "list[Axes]", table: Table) -> None:
     """Three measures against the batch size, for equal steps and for equal epochs."""
     log(axes[1])
     for panel, (metric, name) in zip(axes, _MEASURED.items(), strict=True):
@@ -244,7 +237,7 @@ def batch_size(axes: "list[Axes]", table: "Table") -> None:
     ),
     panels=(1, 3),
 )
-def counter_example(axes: "list[Axes]", table: "Table") -> None:
+def counter_example(axes: "list[Axes]", table: Table) -> None:
     """The same three measures where flatness does not go with a smaller test loss."""
     for panel, (metric, name) in zip(axes, _MEASURED.items(), strict=True):
         log(panel, "x")
@@ -263,7 +256,7 @@ def counter_example(axes: "list[Axes]", table: "Table") -> None:
     ),
     panels=2,
 )
-def flatness_and_test_loss(axes: "list[Axes]", table: "Table") -> None:
+def flatness_and_test_loss(axes: "list[Axes]", table: Table) -> None:
     """Each network's test loss against its largest Hessian eigenvalue, by batch size."""
     panels = {
         "equal_steps": ("equal steps, 200 samples", (200, 50, 10, 4)),

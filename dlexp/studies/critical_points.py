@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from dlexp.plots import closed_form, log, paths, ramp, scatter, ticks_at
 from dlexp.results.claims import Claim, at_least, at_most, between
-from dlexp.results.statistics import ratio, value
+from dlexp.results.statistics import Value, ratio, value
 from dlexp.results.study import figure
+from dlexp.results.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dlexp.results.table import Table
 
 QUESTION = (
     "Are critical points of high loss saddles with many descent directions, and are their signs "
@@ -39,6 +38,12 @@ METRICS = [
     "critical_points/distinct",
     "critical_points/goe_positive_definite_d4",
 ]
+
+
+def _goe_share(dimension: int) -> Value:
+    """The share of positive definite random matrices of a dimension."""
+    return value(f"critical_points/goe_positive_definite_d{dimension}", {"arm": "weight_decay"})
+
 
 CLAIMS = [
     Claim(
@@ -81,33 +86,23 @@ CLAIMS = [
         region=at_most(0.05),
         scope="The index is well defined where no eigenvalue is zero.",
     ),
-    Claim(
-        name="positive_definite_share_in_dimension_2",
-        text=(
-            "The share of positive definite symmetric random matrices (GOE) in dimension 2 is (2 - sqrt 2) "
-            "/ 4."
-        ),
-        source="closed form",
-        statistic=ratio(
-            of=value("critical_points/goe_positive_definite_d2", {"arm": "weight_decay"}), to=0.1464466
-        ),
-        region=between(0.97, 1.03),
-        figure="random_matrices",
-        scope="Checks the sampler of random matrices against what is known.",
-    ),
-    Claim(
-        name="positive_definite_share_in_dimension_3",
-        text=(
-            "The share of positive definite symmetric random matrices (GOE) in dimension 3 is (pi - 2 sqrt "
-            "2) / (4 pi)."
-        ),
-        source="closed form",
-        statistic=ratio(
-            of=value("critical_points/goe_positive_definite_d3", {"arm": "weight_decay"}), to=0.0249209
-        ),
-        region=between(0.97, 1.03),
-        figure="random_matrices",
-        scope="Checks the sampler of random matrices against what is known.",
+    *(
+        Claim(
+            name=f"positive_definite_share_in_dimension_{dimension}",
+            text=(
+                f"The share of positive definite symmetric random matrices (GOE) in dimension {dimension} is "
+                f"{formula}."
+            ),
+            source="closed form",
+            statistic=ratio(of=_goe_share(dimension), to=share),
+            region=between(0.97, 1.03),
+            figure="random_matrices",
+            scope="Checks the sampler of random matrices against what is known.",
+        )
+        for dimension, formula, share in (
+            (2, "(2 - sqrt 2) / 4", 0.1464466),
+            (3, "(pi - 2 sqrt 2) / (4 pi)", 0.0249209),
+        )
     ),
     Claim(
         name="eigenvalues_have_independent_signs",
@@ -116,9 +111,7 @@ CLAIMS = [
             "signs would be; here d = 4."
         ),
         source="popular account of Dauphin et al. 2014",
-        statistic=ratio(
-            of=value("critical_points/goe_positive_definite_d4", {"arm": "weight_decay"}), to=0.0625
-        ),
+        statistic=ratio(of=_goe_share(4), to=0.0625),
         region=between(0.9, 1.1),
         controls=["positive_definite_share_in_dimension_2", "positive_definite_share_in_dimension_3"],
         figure="random_matrices",
@@ -142,17 +135,15 @@ CLAIMS = [
     ),
     panels=2,
 )
-def index_and_loss(axes: "list[Axes]", table: "Table") -> None:
+def index_and_loss(axes: "list[Axes]", table: Table) -> None:
     """Every critical point's loss against its index, run by run."""
     axes[1].sharex(axes[0])
     axes[1].sharey(axes[0])
     titles = {"weight_decay": "weight decay 0.001", "no_weight_decay": "no weight decay, all degenerate"}
     for panel, (arm, title) in zip(axes, titles.items(), strict=True):
         runs = table.select(arm=arm).paths("critical_points/loss", "critical_points/index")
-        for index, loss in runs:
-            scatter(panel, index, loss)
-        for line, colour in zip(panel.lines, ramp(len(runs)), strict=True):
-            line.set(color=colour, markersize=4)
+        for (index, loss), colour in zip(runs, ramp(len(runs)), strict=True):
+            scatter(panel, index, loss, color=colour, markersize=4)
         ticks_at(panel, range(7))
         panel.set(title=title, xlabel="index (negative eigenvalues)", ylabel="training loss")
 
@@ -164,7 +155,7 @@ def index_and_loss(axes: "list[Axes]", table: "Table") -> None:
         "signs of the eigenvalues would give."
     ),
 )
-def random_matrices(axes: "Axes", table: "Table") -> None:
+def random_matrices(axes: "Axes", table: Table) -> None:
     """The share of positive definite matrices against their dimension."""
     runs = table.select(arm="weight_decay")
     log(axes, "y")

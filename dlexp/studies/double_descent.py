@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from dlexp.plots import band, crossing, log, threshold, ticks_at
 from dlexp.results.claims import Claim, at_least, at_most, between
-from dlexp.results.statistics import difference, peak, ratio, value
+from dlexp.results.statistics import Value, difference, peak, ratio, value
 from dlexp.results.study import figure
+from dlexp.results.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dlexp.results.table import Table
 
 QUESTION = "Does the test loss peak where a network has as many parameters as samples, and fall again beyond?"
 
@@ -29,6 +28,11 @@ SOURCES = [
 ]
 
 METRICS = ["test/loss", "train/loss"]
+
+
+def _loss(arm: str, width: int) -> Value:
+    return value("test/loss", {"arm": arm, "model.width": width})
+
 
 CLAIMS = [
     Claim(
@@ -61,10 +65,7 @@ CLAIMS = [
         name="falls_again",
         text="Beyond the threshold the test loss falls to less than two thirds of its peak.",
         source="Belkin et al. 2019, fig. 1",
-        statistic=ratio(
-            of=value("test/loss", {"arm": "width", "model.width": 5}),
-            to=value("test/loss", {"arm": "width", "model.width": 300}),
-        ),
+        statistic=ratio(of=_loss("width", 5), to=_loss("width", 300)),
         region=at_least(1.5),
         controls=["no_peak_without_noise", "no_peak_if_stopped_early"],
         figure="double_descent",
@@ -77,10 +78,7 @@ CLAIMS = [
         name="widest_is_best",
         text="The largest network generalises better than the smallest.",
         source="popular reading of Belkin et al. 2019",
-        statistic=ratio(
-            of=value("test/loss", {"arm": "width", "model.width": 300}),
-            to=value("test/loss", {"arm": "width", "model.width": 1}),
-        ),
+        statistic=ratio(of=_loss("width", 300), to=_loss("width", 1)),
         region=at_most(1),
         figure="double_descent",
         scope=(
@@ -125,10 +123,7 @@ CLAIMS = [
             "network."
         ),
         source="Belkin et al. 2019, fig. 1",
-        statistic=ratio(
-            of=value("test/loss", {"arm": "notebook_teacher", "model.width": 9}),
-            to=value("test/loss", {"arm": "notebook_teacher", "model.width": 300}),
-        ),
+        statistic=ratio(of=_loss("notebook_teacher", 9), to=_loss("notebook_teacher", 300)),
         region=at_least(1.5),
         controls=["no_peak_if_stopped_early"],
         figure="notebook_teacher",
@@ -141,10 +136,7 @@ CLAIMS = [
         name="no_peak_without_noise",
         text="Without noise the loss at the threshold is at most 0.1 above that of the widest network.",
         source="Belkin, Hsu and Xu 2020, theorem 1 (no variance without noise)",
-        statistic=difference(
-            of=value("test/loss", {"arm": "no_noise", "model.width": 5}),
-            minus=value("test/loss", {"arm": "no_noise", "model.width": 300}),
-        ),
+        statistic=difference(of=_loss("no_noise", 5), minus=_loss("no_noise", 300)),
         region=at_most(0.1),
         figure="double_descent",
         scope=(
@@ -160,10 +152,7 @@ CLAIMS = [
             "widest."
         ),
         source="Nakkiran et al. 2020 (early stopping)",
-        statistic=ratio(
-            of=value("test/loss", {"arm": "stopped_early", "model.width": 5}),
-            to=value("test/loss", {"arm": "stopped_early", "model.width": 300}),
-        ),
+        statistic=ratio(of=_loss("stopped_early", 5), to=_loss("stopped_early", 300)),
         region=at_most(1.5),
         figure="double_descent",
         scope="Shows that the peak belongs to interpolation, not to the number of parameters alone.",
@@ -181,7 +170,7 @@ CLAIMS = [
     ),
     panels=2,
 )
-def double_descent(axes: "list[Axes]", table: "Table") -> None:
+def double_descent(axes: "list[Axes]", table: Table) -> None:
     """The peak at the interpolation threshold beside its controls, on one scale."""
     left, right = axes
     right.sharey(left)
@@ -213,7 +202,7 @@ def double_descent(axes: "list[Axes]", table: "Table") -> None:
     ),
     panels=2,
 )
-def samples_and_steps(axes: "list[Axes]", table: "Table") -> None:
+def samples_and_steps(axes: "list[Axes]", table: Table) -> None:
     """The same peak along the number of samples and along the number of steps."""
     left, right = axes
     for panel in axes:
@@ -233,7 +222,7 @@ def samples_and_steps(axes: "list[Axes]", table: "Table") -> None:
     title="Test loss on the notebook's target, sin x₀ + cos x₁ + noise 0.3",
     caption="The same sweep on the notebook's target and 10 inputs.",
 )
-def notebook_teacher(axes: "Axes", table: "Table") -> None:
+def notebook_teacher(axes: "Axes", table: Table) -> None:
     """The sweep over widths on the target that the project grew from."""
     log(axes)
     runs = table.select(arm="notebook_teacher")

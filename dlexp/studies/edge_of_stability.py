@@ -11,11 +11,10 @@ from dlexp.plots import band, log, paths, threshold, ticks_at
 from dlexp.results.claims import Claim, at_most, between
 from dlexp.results.statistics import slope, value
 from dlexp.results.study import figure
+from dlexp.results.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dlexp.results.table import Table
 
 QUESTION = (
     "Does gradient descent sharpen the loss until the largest eigenvalue of its Hessian is 2 / lr, "
@@ -31,124 +30,68 @@ SOURCES = [
 
 METRICS = ["sharpness/relative_to_edge_late_mean", "hessian/lambda_max", "train/loss"]
 
+_NETWORKS = {"relu": "ReLU", "tanh": "tanh"}
+_RATES = (0.1, 0.2, 0.4)
+_SCOPES = {
+    "relu": (
+        "One task and one architecture of 3151 parameters. The eigenvalue oscillates, so the mean of "
+        "the last 10 of 41 measurements is judged."
+    ),
+    "tanh": (
+        "2000 steps; tanh networks that are not held back sharpen to between 17 and 23, so not all of "
+        "them reach 2 / 0.1 = 20."
+    ),
+}
+
 CLAIMS = [
-    Claim(
-        name="relu_at_the_edge_with_lr_0_1",
-        text="A ReLU network trained with learning rate 0.1 ends at lr * lambda_max / 2 = 1.",
-        source="Cohen et al. 2021, sec. 3.2",
-        statistic=value("sharpness/relative_to_edge_late_mean", {"arm": "relu", "optimizer.lr": 0.1}),
-        region=between(0.97, 1.06),
-        controls=["relu_below_the_edge_with_a_small_lr"],
-        figure="edge_of_stability",
-        scope=(
-            "One task and one architecture of 3151 parameters. The eigenvalue oscillates, so the mean of "
-            "the last 10 of 41 measurements is judged."
-        ),
+    *(
+        Claim(
+            name=f"{arm}_at_the_edge_with_lr_{rate}".replace(".", "_"),
+            text=f"A {network} network trained with learning rate {rate} ends at lr * lambda_max / 2 = 1.",
+            source="Cohen et al. 2021, sec. 3.2",
+            statistic=value("sharpness/relative_to_edge_late_mean", {"arm": arm, "optimizer.lr": rate}),
+            region=between(0.97, 1.06),
+            controls=[f"{arm}_below_the_edge_with_a_small_lr"],
+            figure="edge_of_stability",
+            scope=_SCOPES[arm] if rate == _RATES[0] else "As for learning rate 0.1.",
+        )
+        for arm, network in _NETWORKS.items()
+        for rate in _RATES
     ),
-    Claim(
-        name="relu_at_the_edge_with_lr_0_2",
-        text="A ReLU network trained with learning rate 0.2 ends at lr * lambda_max / 2 = 1.",
-        source="Cohen et al. 2021, sec. 3.2",
-        statistic=value("sharpness/relative_to_edge_late_mean", {"arm": "relu", "optimizer.lr": 0.2}),
-        region=between(0.97, 1.06),
-        controls=["relu_below_the_edge_with_a_small_lr"],
-        figure="edge_of_stability",
-        scope="As for learning rate 0.1.",
+    *(
+        Claim(
+            name=f"{arm}_curvature_is_inverse_to_lr",
+            text=(
+                f"Over learning rates 0.1 to 0.4 the final lambda_max of {network} networks falls as 1 / lr."
+            ),
+            source="Cohen et al. 2021, sec. 3.2",
+            statistic=slope(
+                "hessian/lambda_max", along="optimizer.lr", where={"arm": arm, "optimizer.lr": [*_RATES]}
+            ),
+            region=between(-1.1, -0.9),
+            controls=[f"{arm}_below_the_edge_with_a_small_lr"],
+            figure="curvature_and_learning_rate",
+            scope=(
+                "Three rates within a factor of 4; the last measurement alone, which oscillates by some per "
+                "cent."
+            ),
+        )
+        for arm, network in _NETWORKS.items()
     ),
-    Claim(
-        name="relu_at_the_edge_with_lr_0_4",
-        text="A ReLU network trained with learning rate 0.4 ends at lr * lambda_max / 2 = 1.",
-        source="Cohen et al. 2021, sec. 3.2",
-        statistic=value("sharpness/relative_to_edge_late_mean", {"arm": "relu", "optimizer.lr": 0.4}),
-        region=between(0.97, 1.06),
-        controls=["relu_below_the_edge_with_a_small_lr"],
-        figure="edge_of_stability",
-        scope="As for learning rate 0.1.",
-    ),
-    Claim(
-        name="tanh_at_the_edge_with_lr_0_1",
-        text="A tanh network trained with learning rate 0.1 ends at lr * lambda_max / 2 = 1.",
-        source="Cohen et al. 2021, sec. 3.2",
-        statistic=value("sharpness/relative_to_edge_late_mean", {"arm": "tanh", "optimizer.lr": 0.1}),
-        region=between(0.97, 1.06),
-        controls=["tanh_below_the_edge_with_a_small_lr"],
-        figure="edge_of_stability",
-        scope=(
-            "2000 steps; tanh networks that are not held back sharpen to between 17 and 23, so not all of "
-            "them reach 2 / 0.1 = 20."
-        ),
-    ),
-    Claim(
-        name="tanh_at_the_edge_with_lr_0_2",
-        text="A tanh network trained with learning rate 0.2 ends at lr * lambda_max / 2 = 1.",
-        source="Cohen et al. 2021, sec. 3.2",
-        statistic=value("sharpness/relative_to_edge_late_mean", {"arm": "tanh", "optimizer.lr": 0.2}),
-        region=between(0.97, 1.06),
-        controls=["tanh_below_the_edge_with_a_small_lr"],
-        figure="edge_of_stability",
-        scope="As for learning rate 0.1.",
-    ),
-    Claim(
-        name="tanh_at_the_edge_with_lr_0_4",
-        text="A tanh network trained with learning rate 0.4 ends at lr * lambda_max / 2 = 1.",
-        source="Cohen et al. 2021, sec. 3.2",
-        statistic=value("sharpness/relative_to_edge_late_mean", {"arm": "tanh", "optimizer.lr": 0.4}),
-        region=between(0.97, 1.06),
-        controls=["tanh_below_the_edge_with_a_small_lr"],
-        figure="edge_of_stability",
-        scope="As for learning rate 0.1.",
-    ),
-    Claim(
-        name="relu_curvature_is_inverse_to_lr",
-        text="Over learning rates 0.1 to 0.4 the final lambda_max of ReLU networks falls as 1 / lr.",
-        source="Cohen et al. 2021, sec. 3.2",
-        statistic=slope(
-            "hessian/lambda_max", along="optimizer.lr", where={"arm": "relu", "optimizer.lr": [0.1, 0.2, 0.4]}
-        ),
-        region=between(-1.1, -0.9),
-        controls=["relu_below_the_edge_with_a_small_lr"],
-        figure="curvature_and_learning_rate",
-        scope=(
-            "Three rates within a factor of 4; the last measurement alone, which oscillates by some per cent."
-        ),
-    ),
-    Claim(
-        name="tanh_curvature_is_inverse_to_lr",
-        text="Over learning rates 0.1 to 0.4 the final lambda_max of tanh networks falls as 1 / lr.",
-        source="Cohen et al. 2021, sec. 3.2",
-        statistic=slope(
-            "hessian/lambda_max", along="optimizer.lr", where={"arm": "tanh", "optimizer.lr": [0.1, 0.2, 0.4]}
-        ),
-        region=between(-1.1, -0.9),
-        controls=["tanh_below_the_edge_with_a_small_lr"],
-        figure="curvature_and_learning_rate",
-        scope=(
-            "Three rates within a factor of 4; the last measurement alone, which oscillates by some per cent."
-        ),
-    ),
-    Claim(
-        name="relu_below_the_edge_with_a_small_lr",
-        text="With learning rate 0.02 lr * lambda_max / 2 of a ReLU network stays below 0.9.",
-        source="control",
-        statistic=value("sharpness/relative_to_edge_late_mean", {"arm": "relu", "optimizer.lr": 0.02}),
-        region=at_most(0.9),
-        figure="edge_of_stability",
-        scope=(
-            "The measure can be away from 1, so the edge is not built into it. At 0.05 one ReLU network of "
-            "ten seeds arrived in 2000 steps."
-        ),
-    ),
-    Claim(
-        name="tanh_below_the_edge_with_a_small_lr",
-        text="With learning rate 0.02 lr * lambda_max / 2 of a tanh network stays below 0.9.",
-        source="control",
-        statistic=value("sharpness/relative_to_edge_late_mean", {"arm": "tanh", "optimizer.lr": 0.02}),
-        region=at_most(0.9),
-        figure="edge_of_stability",
-        scope=(
-            "The measure can be away from 1, so the edge is not built into it. At 0.05 one ReLU network of "
-            "ten seeds arrived in 2000 steps."
-        ),
+    *(
+        Claim(
+            name=f"{arm}_below_the_edge_with_a_small_lr",
+            text=f"With learning rate 0.02 lr * lambda_max / 2 of a {network} network stays below 0.9.",
+            source="control",
+            statistic=value("sharpness/relative_to_edge_late_mean", {"arm": arm, "optimizer.lr": 0.02}),
+            region=at_most(0.9),
+            figure="edge_of_stability",
+            scope=(
+                "The measure can be away from 1, so the edge is not built into it. At 0.05 one ReLU network "
+                "of ten seeds arrived in 2000 steps."
+            ),
+        )
+        for arm, network in _NETWORKS.items()
     ),
 ]
 
@@ -163,10 +106,10 @@ CLAIMS = [
     ),
     panels=2,
 )
-def edge_of_stability(axes: "list[Axes]", table: "Table") -> None:
+def edge_of_stability(axes: "list[Axes]", table: Table) -> None:
     """The largest eigenvalue rises to the edge of each learning rate and stays there."""
-    for panel, (arm, title) in zip(axes, {"relu": "ReLU", "tanh": "tanh"}.items(), strict=True):
-        for rate in (0.1, 0.2, 0.4):
+    for panel, (arm, title) in zip(axes, _NETWORKS.items(), strict=True):
+        for rate in _RATES:
             runs = table.select({"optimizer.lr": rate}, arm=arm).histories("hessian/lambda_max")
             paths(panel, runs, f"learning rate {rate}")
             threshold(panel, f"2 / {rate}", y=2 / rate, color=panel.lines[-1].get_color())
@@ -182,10 +125,10 @@ def edge_of_stability(axes: "list[Axes]", table: "Table") -> None:
         "gradient descent on a quadratic would become unstable."
     ),
 )
-def curvature_and_learning_rate(axes: "Axes", table: "Table") -> None:
+def curvature_and_learning_rate(axes: "Axes", table: Table) -> None:
     """The sharpness at the end in units of the edge, against the learning rate."""
     log(axes, "x")
-    for arm, label in {"relu": "ReLU", "tanh": "tanh"}.items():
+    for arm, label in _NETWORKS.items():
         points = table.select(arm=arm).group("optimizer.lr", "sharpness/relative_to_edge_late_mean")
         band(axes, points, label)
     ticks_at(axes, [0.02, 0.1, 0.2, 0.4])

@@ -9,11 +9,10 @@ from dlexp.plots import bars, log, paths, threshold
 from dlexp.results.claims import Claim, at_least, at_most, between
 from dlexp.results.statistics import ratio, value
 from dlexp.results.study import figure
+from dlexp.results.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dlexp.results.table import Table
 
 QUESTION = "Of all weights that fit the samples exactly, which does training find - those of least norm?"
 
@@ -124,7 +123,7 @@ CLAIMS = [
         "random start the part that no sample sees stays, and Adam leaves the span of the samples."
     ),
 )
-def implicit_bias(axes: "Axes", table: "Table") -> None:
+def implicit_bias(axes: "Axes", table: Table) -> None:
     """The relative distance to the solution of least norm over the steps, down to rounding."""
     log(axes)
     arms = {
@@ -149,7 +148,7 @@ def implicit_bias(axes: "Axes", table: "Table") -> None:
     ),
     panels=2,
 )
-def test_loss(axes: "list[Axes]", table: "Table") -> None:
+def test_loss(axes: "list[Axes]", table: Table) -> None:
     """The norm and the test loss that each way of training ends with."""
     arms = {
         "gradient_descent": "gradient\ndescent",

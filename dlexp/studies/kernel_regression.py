@@ -11,11 +11,10 @@ from dlexp.plots import band, diagonal, law, log, paths, ramp, scatter, ticks_at
 from dlexp.results.claims import Claim, at_least, at_most, between
 from dlexp.results.statistics import difference, slope, value
 from dlexp.results.study import figure
+from dlexp.results.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dlexp.results.table import Table
 
 QUESTION = (
     "Does a wide network predict what its linearisation predicts, at every step, and is that kernel "
@@ -36,36 +35,26 @@ METRICS = [
     "test/loss",
 ]
 
+_NETWORKS = {"relu": "ReLU", "erf": "erf"}
+
 CLAIMS = [
-    Claim(
-        name="relu_predicts_as_its_linearization",
-        text=(
-            "After 200 steps the distance of the test predictions to those of the linearised network falls "
-            "with the width for ReLU."
-        ),
-        source="Lee et al. 2019, theorem 2.1 (upper bound width^-1/2)",
-        statistic=slope("ntk/linearized_gap", along="model.width", where={"arm": "relu"}),
-        region=between(-1.1, -0.5),
-        figure="distance_over_steps",
-        scope=(
-            "Distances at 100 test inputs relative to the length of the predictions; widths 16 to 1024, 20 "
-            "training samples."
-        ),
-    ),
-    Claim(
-        name="erf_predicts_as_its_linearization",
-        text=(
-            "After 200 steps the distance of the test predictions to those of the linearised network falls "
-            "with the width for erf."
-        ),
-        source="Lee et al. 2019, theorem 2.1 (upper bound width^-1/2)",
-        statistic=slope("ntk/linearized_gap", along="model.width", where={"arm": "erf"}),
-        region=between(-1.1, -0.5),
-        figure="distance_over_steps",
-        scope=(
-            "Distances at 100 test inputs relative to the length of the predictions; widths 16 to 1024, 20 "
-            "training samples."
-        ),
+    *(
+        Claim(
+            name=f"{arm}_predicts_as_its_linearization",
+            text=(
+                "After 200 steps the distance of the test predictions to those of the linearised network "
+                f"falls with the width for {network}."
+            ),
+            source="Lee et al. 2019, theorem 2.1 (upper bound width^-1/2)",
+            statistic=slope("ntk/linearized_gap", along="model.width", where={"arm": arm}),
+            region=between(-1.1, -0.5),
+            figure="distance_over_steps",
+            scope=(
+                "Distances at 100 test inputs relative to the length of the predictions; widths 16 to 1024, "
+                "20 training samples."
+            ),
+        )
+        for arm, network in _NETWORKS.items()
     ),
     Claim(
         name="linearized_descent_is_not_interpolation",
@@ -145,9 +134,9 @@ _WIDTHS = (16, 64, 256, 1024)
     ),
     panels=2,
 )
-def distance_over_steps(axes: "list[Axes]", table: "Table") -> None:
+def distance_over_steps(axes: "list[Axes]", table: Table) -> None:
     """The distance to the linearised network over the steps, the smaller the wider the network."""
-    for panel, (arm, title) in zip(axes, {"relu": "ReLU", "erf": "erf"}.items(), strict=True):
+    for panel, (arm, title) in zip(axes, _NETWORKS.items(), strict=True):
         log(panel)
         for width, colour in zip(_WIDTHS, ramp(len(_WIDTHS)), strict=True):
             runs = table.select({"model.width": width}, arm=arm).histories("ntk/linearized_gap")
@@ -163,7 +152,7 @@ def distance_over_steps(axes: "list[Axes]", table: "Table") -> None:
         "out."
     ),
 )
-def distance_at_convergence(axes: "Axes", table: "Table") -> None:
+def distance_at_convergence(axes: "Axes", table: Table) -> None:
     """Two kernel predictors, of which the one that starts at the network's own function is met."""
     log(axes)
     runs = table.select(arm="converged")
@@ -180,7 +169,7 @@ def distance_at_convergence(axes: "Axes", table: "Table") -> None:
     caption="Each point is one of 100 test inputs of a seed; on the diagonal both predict the same.",
     size=(5.4, 4.2),
 )
-def predictions(axes: "Axes", table: "Table") -> None:
+def predictions(axes: "Axes", table: Table) -> None:
     """Predictions of the narrowest and the widest network against those of their linearisations."""
     for width in (16, 1024):
         runs = table.select({"model.width": width}, arm="converged")

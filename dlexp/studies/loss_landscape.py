@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from dlexp.plots import Levels, bars, colour_bar, log, paths, surface
 from dlexp.plots import trajectory as draw_trajectory
 from dlexp.results.claims import Claim, at_least, at_most, between
-from dlexp.results.statistics import difference, ratio, value
+from dlexp.results.statistics import Value, difference, ratio, value
 from dlexp.results.study import figure
+from dlexp.results.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dlexp.results.table import Table
 
 QUESTION = (
     "What does the training loss look like around a trained network, and what of the picture is the "
@@ -45,14 +44,17 @@ METRICS = [
     "landscape/random_walk_variance_1",
 ]
 
+
+def _random(metric: str) -> Value:
+    return value(metric, {"arm": "random"})
+
+
 CLAIMS = [
     Claim(
         name="centre_is_the_training_loss",
         text="The loss in the centre of the plane is the training loss.",
         source="exact",
-        statistic=ratio(
-            of=value("landscape/centre_loss", {"arm": "random"}), to=value("train/loss", {"arm": "random"})
-        ),
+        statistic=ratio(of=_random("landscape/centre_loss"), to=_random("train/loss")),
         region=between(0.99999, 1.00001),
         figure="loss_landscape",
         scope="A check of the grid, which holds its centre exactly.",
@@ -61,10 +63,7 @@ CLAIMS = [
         name="centre_is_the_lowest_point",
         text="No point of the plane is lower than its centre.",
         source="Li et al. 2018, sec. 4",
-        statistic=ratio(
-            of=value("landscape/plane_minimum", {"arm": "random"}),
-            to=value("landscape/centre_loss", {"arm": "random"}),
-        ),
+        statistic=ratio(of=_random("landscape/plane_minimum"), to=_random("landscape/centre_loss")),
         region=between(0.99999, 1),
         controls=["centre_is_the_training_loss"],
         figure="loss_landscape",
@@ -80,7 +79,7 @@ CLAIMS = [
             "negative."
         ),
         source="Li et al. 2018, sec. 6; Goodfellow et al. 2015",
-        statistic=value("landscape/negative_second_differences", {"arm": "random"}),
+        statistic=_random("landscape/negative_second_differences"),
         region=at_most(0.01),
         controls=["centre_is_the_training_loss"],
         figure="lines",
@@ -94,8 +93,8 @@ CLAIMS = [
         text="The share of negative second differences is larger around the initial network.",
         source="Li et al. 2018, sec. 6",
         statistic=difference(
-            of=value("landscape/negative_second_differences_initial", {"arm": "random"}),
-            minus=value("landscape/negative_second_differences", {"arm": "random"}),
+            of=_random("landscape/negative_second_differences_initial"),
+            minus=_random("landscape/negative_second_differences"),
         ),
         region=at_least(0),
         figure="lines",
@@ -108,7 +107,7 @@ CLAIMS = [
             "the surface along Gaussian directions by more than its maximum."
         ),
         source="Dinh et al. 2017; Li et al. 2018, sec. 4",
-        statistic=value("landscape/rescaling_change_raw", {"arm": "random"}),
+        statistic=_random("landscape/rescaling_change_raw"),
         region=at_least(1),
         figure="rescaling",
         scope="One factor and one extent of the plane; how large the change is depends on both.",
@@ -117,7 +116,7 @@ CLAIMS = [
         name="filter_normalised_surface_does_not",
         text="The same rescaling leaves the filter-normalised surface as it is.",
         source="Li et al. 2018, sec. 4",
-        statistic=value("landscape/rescaling_change_filter", {"arm": "random"}),
+        statistic=_random("landscape/rescaling_change_filter"),
         region=at_most(1e-05),
         controls=["raw_surface_depends_on_scale"],
         figure="rescaling",
@@ -156,7 +155,7 @@ CLAIMS = [
     ),
     panels=2,
 )
-def loss_landscape(axes: "list[Axes]", table: "Table") -> None:
+def loss_landscape(axes: "list[Axes]", table: Table) -> None:
     """The loss around the network before and after training."""
     runs = table.select(arm="random")
     names = {"at the start": "landscape/plane_losses_initial", "trained": "landscape/plane_losses"}
@@ -177,7 +176,7 @@ def loss_landscape(axes: "list[Axes]", table: "Table") -> None:
         " far as the weights are long."
     ),
 )
-def lines(axes: "Axes", table: "Table") -> None:
+def lines(axes: "Axes", table: Table) -> None:
     """The loss along random directions before and after training."""
     log(axes, "y")
     runs = table.select(arm="random")
@@ -194,7 +193,7 @@ def lines(axes: "Axes", table: "Table") -> None:
     ),
     size=(5.4, 4.2),
 )
-def trajectory(axes: "Axes", table: "Table") -> None:
+def trajectory(axes: "Axes", table: Table) -> None:
     """The path of the weights over the loss, seen along the directions in which they move most."""
     runs = table.select(arm="trajectory")
     for at, values in runs.paths("landscape/plane_losses", "landscape/plane_coordinates", ())[:1]:
@@ -214,7 +213,7 @@ def trajectory(axes: "Axes", table: "Table") -> None:
         "rounding error."
     ),
 )
-def rescaling(axes: "Axes", table: "Table") -> None:
+def rescaling(axes: "Axes", table: Table) -> None:
     """How much the picture of one function depends on how its weights are written."""
     log(axes, "y")
     runs = table.select(arm="random").done

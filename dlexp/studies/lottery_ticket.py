@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from dlexp.plots import log, paths, threshold
 from dlexp.results.claims import Claim, at_least, at_most, between
-from dlexp.results.statistics import difference, ratio, value
+from dlexp.results.statistics import Value, difference, ratio, value
 from dlexp.results.study import figure
+from dlexp.results.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dlexp.results.table import Table
 
 QUESTION = (
     "Does a network hold a sparse subnetwork that trains as well as the whole, and does it need its "
@@ -32,6 +31,17 @@ SOURCES = [
 
 METRICS = ["pruning/density", "pruning/test_error", "pruning/test_loss"]
 
+
+def _digits(measure: str, cycle: int, control: str = "none") -> Value:
+    where = {"arm": "digits", "callbacks.pruning.control": control}
+    return value(f"pruning/{measure}/round_{cycle}", where)
+
+
+def _regression(cycle: int, control: str = "none") -> Value:
+    where = {"arm": "regression", "callbacks.pruning.control": control}
+    return value(f"pruning/test_loss/round_{cycle}", where)
+
+
 CLAIMS = [
     Claim(
         name="sparse_ticket_matches_dense",
@@ -40,10 +50,7 @@ CLAIMS = [
             "dense network."
         ),
         source="Frankle and Carbin 2019, sec. 2",
-        statistic=difference(
-            of=value("pruning/test_error/round_4", {"arm": "digits", "callbacks.pruning.control": "none"}),
-            minus=value("pruning/test_error/round_0", {"arm": "digits", "callbacks.pruning.control": "none"}),
-        ),
+        statistic=difference(of=_digits("test_error", 4), minus=_digits("test_error", 0)),
         region=at_most(0.01),
         controls=["same_dense_network"],
         figure="lottery_ticket",
@@ -53,10 +60,7 @@ CLAIMS = [
         name="ticket_beats_random_mask",
         text="At 6 % of the weights the ticket beats a random mask of the same density on digits.",
         source="Frankle and Carbin 2019, fig. 1",
-        statistic=difference(
-            of=value("pruning/test_error/round_6", {"arm": "digits", "callbacks.pruning.control": "random"}),
-            minus=value("pruning/test_error/round_6", {"arm": "digits", "callbacks.pruning.control": "none"}),
-        ),
+        statistic=difference(of=_digits("test_error", 6, "random"), minus=_digits("test_error", 6)),
         region=at_least(0),
         controls=["same_dense_network", "same_density"],
         figure="lottery_ticket",
@@ -69,12 +73,7 @@ CLAIMS = [
         name="initial_weights_matter_on_digits",
         text="At 6 % of the weights the ticket beats its own mask on another initialisation on digits.",
         source="Frankle and Carbin 2019, sec. 2",
-        statistic=difference(
-            of=value(
-                "pruning/test_error/round_6", {"arm": "digits", "callbacks.pruning.control": "reinitialize"}
-            ),
-            minus=value("pruning/test_error/round_6", {"arm": "digits", "callbacks.pruning.control": "none"}),
-        ),
+        statistic=difference(of=_digits("test_error", 6, "reinitialize"), minus=_digits("test_error", 6)),
         region=at_least(0),
         controls=["same_dense_network", "same_density"],
         figure="lottery_ticket",
@@ -84,12 +83,7 @@ CLAIMS = [
         name="signs_matter_on_digits",
         text=("At 6 % of the weights the ticket beats its own initial weights with random signs on digits."),
         source="Zhou et al. 2019 (the signs of initial weights)",
-        statistic=difference(
-            of=value(
-                "pruning/test_error/round_6", {"arm": "digits", "callbacks.pruning.control": "random_signs"}
-            ),
-            minus=value("pruning/test_error/round_6", {"arm": "digits", "callbacks.pruning.control": "none"}),
-        ),
+        statistic=difference(of=_digits("test_error", 6, "random_signs"), minus=_digits("test_error", 6)),
         region=at_least(0),
         controls=["same_dense_network", "same_density"],
         figure="lottery_ticket",
@@ -105,10 +99,7 @@ CLAIMS = [
             "network."
         ),
         source="Frankle and Carbin 2019, sec. 1 (sparse networks generalise better)",
-        statistic=ratio(
-            of=value("pruning/test_loss/round_3", {"arm": "regression", "callbacks.pruning.control": "none"}),
-            to=value("pruning/test_loss/round_0", {"arm": "regression", "callbacks.pruning.control": "none"}),
-        ),
+        statistic=ratio(of=_regression(3), to=_regression(0)),
         region=at_most(1),
         figure="lottery_ticket",
         scope="Three of twenty inputs matter here, and pruning finds them; a dense target need not gain.",
@@ -117,12 +108,7 @@ CLAIMS = [
         name="ticket_beats_random_mask_in_regression",
         text="There the ticket beats a random mask of the same density.",
         source="Frankle and Carbin 2019, fig. 1",
-        statistic=ratio(
-            of=value(
-                "pruning/test_loss/round_3", {"arm": "regression", "callbacks.pruning.control": "random"}
-            ),
-            to=value("pruning/test_loss/round_3", {"arm": "regression", "callbacks.pruning.control": "none"}),
-        ),
+        statistic=ratio(of=_regression(3, "random"), to=_regression(3)),
         region=at_least(1),
         figure="lottery_ticket",
         scope="The same number of weights of each layer, at other places.",
@@ -131,13 +117,7 @@ CLAIMS = [
         name="initial_weights_matter_in_regression",
         text="There the ticket's initial weights are needed, by at least a tenth of the test loss.",
         source="popular reading of Frankle and Carbin 2019",
-        statistic=ratio(
-            of=value(
-                "pruning/test_loss/round_3",
-                {"arm": "regression", "callbacks.pruning.control": "reinitialize"},
-            ),
-            to=value("pruning/test_loss/round_3", {"arm": "regression", "callbacks.pruning.control": "none"}),
-        ),
+        statistic=ratio(of=_regression(3, "reinitialize"), to=_regression(3)),
         region=at_least(1.1),
         figure="lottery_ticket",
         scope=(
@@ -149,10 +129,7 @@ CLAIMS = [
         name="same_density",
         text="Ticket and random mask keep the same share of the weights.",
         source="by construction",
-        statistic=difference(
-            of=value("pruning/density/round_6", {"arm": "digits", "callbacks.pruning.control": "random"}),
-            minus=value("pruning/density/round_6", {"arm": "digits", "callbacks.pruning.control": "none"}),
-        ),
+        statistic=difference(of=_digits("density", 6, "random"), minus=_digits("density", 6)),
         region=between(-1e-09, 1e-09),
         scope="Without it a comparison of the two would be one of sizes.",
     ),
@@ -160,10 +137,7 @@ CLAIMS = [
         name="same_dense_network",
         text="The first, dense cycle is the same with and without a control.",
         source="by construction",
-        statistic=difference(
-            of=value("pruning/test_error/round_0", {"arm": "digits", "callbacks.pruning.control": "random"}),
-            minus=value("pruning/test_error/round_0", {"arm": "digits", "callbacks.pruning.control": "none"}),
-        ),
+        statistic=difference(of=_digits("test_error", 0, "random"), minus=_digits("test_error", 0)),
         region=between(-0.005, 0.005),
         scope="Up to rounding, which differs between groups of jobs.",
     ),
@@ -180,7 +154,7 @@ CLAIMS = [
     ),
     panels=2,
 )
-def lottery_ticket(axes: "list[Axes]", table: "Table") -> None:
+def lottery_ticket(axes: "list[Axes]", table: Table) -> None:
     """The ticket and its controls, pruned round by round."""
     controls = {
         "none": "ticket",

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from dlexp.plots import band, closed_form, log, paths, ticks_at
 from dlexp.results.claims import Claim, at_least, at_most, between
-from dlexp.results.statistics import rank_correlation, ratio, slope, value
+from dlexp.results.statistics import Value, rank_correlation, ratio, slope, value
 from dlexp.results.study import figure
+from dlexp.results.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dlexp.results.table import Table
 
 QUESTION = (
     "Are independently trained networks joined by paths of low loss, and when does training settle "
@@ -50,6 +49,15 @@ METRICS = [
     "test/loss",
 ]
 
+
+def _wide(width: int, metric: str) -> Value:
+    return value(metric, {"arm": "width", "model.width": width})
+
+
+def _split(step: int, metric: str) -> Value:
+    return value(metric, {"arm": "instability", "callbacks.barrier.split_step": step})
+
+
 CLAIMS = [
     Claim(
         name="straight_line_has_a_barrier",
@@ -58,10 +66,7 @@ CLAIMS = [
             "the loss of the ends."
         ),
         source="Garipov et al. 2018, fig. 1; Draxler et al. 2018",
-        statistic=ratio(
-            of=value("barrier/linear", {"arm": "width", "model.width": 256}),
-            to=value("train/loss", {"arm": "width", "model.width": 256}),
-        ),
+        statistic=ratio(of=_wide(256, "barrier/linear"), to=_wide(256, "train/loss")),
         region=at_least(1),
         controls=["convex_model_has_no_barrier"],
         figure="mode_connectivity",
@@ -74,10 +79,7 @@ CLAIMS = [
         name="width_alone_halves_the_barrier",
         text="From width 16 to 256 the barrier on the straight line falls by half or more.",
         source="Entezari et al. 2022 (the barrier against width)",
-        statistic=ratio(
-            of=value("barrier/linear", {"arm": "width", "model.width": 256}),
-            to=value("barrier/linear", {"arm": "width", "model.width": 16}),
-        ),
+        statistic=ratio(of=_wide(256, "barrier/linear"), to=_wide(16, "barrier/linear")),
         region=at_most(0.5),
         figure="mode_connectivity",
         scope="Widths up to 256; it says nothing of far wider networks.",
@@ -86,10 +88,7 @@ CLAIMS = [
         name="matching_removes_most_of_it",
         text=("At width 256 matching the hidden units by their weights removes nine tenths of the barrier."),
         source="Entezari et al. 2022; Ainsworth et al. 2023",
-        statistic=ratio(
-            of=value("barrier/matched", {"arm": "width", "model.width": 256}),
-            to=value("barrier/linear", {"arm": "width", "model.width": 256}),
-        ),
+        statistic=ratio(of=_wide(256, "barrier/matched"), to=_wide(256, "barrier/linear")),
         region=at_most(0.1),
         controls=["straight_line_has_a_barrier"],
         figure="mode_connectivity",
@@ -115,10 +114,7 @@ CLAIMS = [
         name="matched_networks_are_linearly_connected",
         text="At width 256 matching leaves a barrier no larger than the loss of the ends.",
         source="Entezari et al. 2022 (their conjecture)",
-        statistic=ratio(
-            of=value("barrier/matched", {"arm": "width", "model.width": 256}),
-            to=value("train/loss", {"arm": "width", "model.width": 256}),
-        ),
+        statistic=ratio(of=_wide(256, "barrier/matched"), to=_wide(256, "train/loss")),
         region=at_most(1),
         figure="mode_connectivity",
         scope=(
@@ -126,31 +122,28 @@ CLAIMS = [
             "permutation and of wide enough networks, and this does not refute it."
         ),
     ),
-    Claim(
-        name="curve_joins_narrow_networks",
-        text="At width 16 a trained Bezier curve has at most a fiftieth of the straight line's barrier.",
-        source="Garipov et al. 2018; Draxler et al. 2018",
-        statistic=ratio(
-            of=value("barrier/curve", {"arm": "width", "model.width": 16}),
-            to=value("barrier/linear", {"arm": "width", "model.width": 16}),
-        ),
-        region=at_most(0.02),
-        controls=["straight_line_has_a_barrier"],
-        figure="mode_connectivity",
-        scope="A curve found by training one control point; 25 points on it are measured.",
-    ),
-    Claim(
-        name="curve_joins_wide_networks",
-        text="At width 256 a trained Bezier curve has at most a fiftieth of the straight line's barrier.",
-        source="Garipov et al. 2018; Draxler et al. 2018",
-        statistic=ratio(
-            of=value("barrier/curve", {"arm": "width", "model.width": 256}),
-            to=value("barrier/linear", {"arm": "width", "model.width": 256}),
-        ),
-        region=at_most(0.02),
-        controls=["straight_line_has_a_barrier"],
-        figure="mode_connectivity",
-        scope="As for width 16; no permutation is needed for a curve.",
+    *(
+        Claim(
+            name=f"curve_joins_{name}_networks",
+            text=(
+                f"At width {width} a trained Bezier curve has at most a fiftieth of the straight line's "
+                "barrier."
+            ),
+            source="Garipov et al. 2018; Draxler et al. 2018",
+            statistic=ratio(of=_wide(width, "barrier/curve"), to=_wide(width, "barrier/linear")),
+            region=at_most(0.02),
+            controls=["straight_line_has_a_barrier"],
+            figure="mode_connectivity",
+            scope=scope,
+        )
+        for name, width, scope in (
+            (
+                "narrow",
+                16,
+                "A curve found by training one control point; 25 points on it are measured.",
+            ),
+            ("wide", 256, "As for width 16; no permutation is needed for a curve."),
+        )
     ),
     Claim(
         name="early_split_is_unstable",
@@ -159,10 +152,7 @@ CLAIMS = [
             "that split after 10 epochs."
         ),
         source="Frankle et al. 2020 (instability analysis)",
-        statistic=ratio(
-            of=value("barrier/linear_mean_end", {"arm": "instability", "callbacks.barrier.split_step": 0}),
-            to=value("barrier/linear_mean_end", {"arm": "instability", "callbacks.barrier.split_step": 200}),
-        ),
+        statistic=ratio(of=_split(0, "barrier/linear_mean_end"), to=_split(200, "barrier/linear_mean_end")),
         region=at_least(10),
         controls=["convex_model_has_no_barrier"],
         figure="mode_connectivity",
@@ -187,10 +177,7 @@ CLAIMS = [
         name="late_split_is_stable",
         text="Twins that split after 10 of 60 epochs end with a barrier below a tenth of their loss.",
         source="Frankle et al. 2020 (instability analysis)",
-        statistic=ratio(
-            of=value("barrier/linear_mean_end", {"arm": "instability", "callbacks.barrier.split_step": 200}),
-            to=value("train/loss", {"arm": "instability", "callbacks.barrier.split_step": 200}),
-        ),
+        statistic=ratio(of=_split(200, "barrier/linear_mean_end"), to=_split(200, "train/loss")),
         region=at_most(0.1),
         figure="mode_connectivity",
         scope=(
@@ -224,7 +211,7 @@ _PATHS = {"linear": "straight line", "matched": "line, units matched", "curve": 
     ),
     panels=2,
 )
-def mode_connectivity(axes: "list[Axes]", table: "Table") -> None:
+def mode_connectivity(axes: "list[Axes]", table: Table) -> None:
     """Barriers against the width, and against the step at which twins split."""
     left, right = axes
     right.sharey(left)
@@ -252,7 +239,7 @@ def mode_connectivity(axes: "list[Axes]", table: "Table") -> None:
     ),
     panels=2,
 )
-def along_paths(axes: "list[Axes]", table: "Table") -> None:
+def along_paths(axes: "list[Axes]", table: Table) -> None:
     """The loss along three paths for a narrow and a wide network."""
     axes[1].sharey(axes[0])
     for panel, width in zip(axes, (16, 256), strict=True):

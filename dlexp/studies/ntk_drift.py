@@ -10,11 +10,10 @@ from dlexp.plots import band, law, log, ticks_at
 from dlexp.results.claims import Claim, at_most, between
 from dlexp.results.statistics import ratio, slope, value
 from dlexp.results.study import figure
+from dlexp.results.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dlexp.results.table import Table
 
 QUESTION = (
     "Does the tangent kernel of a wide network stay what it is at initialisation, and is that the "
@@ -29,6 +28,8 @@ SOURCES = [
 ]
 
 METRICS = ["ntk/drift", "ntk/parameter_drift", "ntk/linearized_gap", "ntk/infinite_distance", "train/loss"]
+
+_NETWORKS = {"relu": "ReLU", "erf": "erf"}
 
 CLAIMS = [
     Claim(
@@ -69,87 +70,55 @@ CLAIMS = [
         figure="ntk_drift",
         scope="The bound holds; that it is attained is what is judged here.",
     ),
-    Claim(
-        name="relu_weights_move_less",
-        text="The relative change of all weights falls as width^-1/2 for ReLU.",
-        source="Lee et al. 2019, theorem 2.1",
-        statistic=slope("ntk/parameter_drift", along="model.width", where={"arm": "relu"}),
-        region=between(-0.55, -0.45),
-        controls=["wide_relu_networks_learn"],
-        figure="ntk_drift",
-        scope=(
-            "The weights move by about the same length at all widths, while their norm grows as the root of "
-            "the width."
-        ),
+    *(
+        claim
+        for arm, network in _NETWORKS.items()
+        for claim in (
+            Claim(
+                name=f"{arm}_weights_move_less",
+                text=f"The relative change of all weights falls as width^-1/2 for {network}.",
+                source="Lee et al. 2019, theorem 2.1",
+                statistic=slope("ntk/parameter_drift", along="model.width", where={"arm": arm}),
+                region=between(-0.55, -0.45),
+                controls=[f"wide_{arm}_networks_learn"],
+                figure="ntk_drift",
+                scope=(
+                    "The weights move by about the same length at all widths, while their norm grows as the "
+                    "root of the width."
+                ),
+            ),
+            Claim(
+                name=f"{arm}_kernel_tends_to_its_limit",
+                text=(
+                    "At initialisation the distance of the kernel to the closed form at infinite width falls "
+                    f"as width^-1/2 for {network}."
+                ),
+                source="Jacot et al. 2018, theorem 1; Dyer and Gur-Ari 2020",
+                statistic=slope("ntk/infinite_distance", along="model.width", where={"arm": arm}),
+                region=between(-0.65, -0.35),
+                figure="infinite_width",
+                scope=(
+                    "One draw of the weights a seed, so the distance is the fluctuation of the draw; it "
+                    "could not fall this far if the closed form were not the limit."
+                ),
+            ),
+        )
     ),
-    Claim(
-        name="relu_kernel_tends_to_its_limit",
-        text=(
-            "At initialisation the distance of the kernel to the closed form at infinite width falls as "
-            "width^-1/2 for ReLU."
-        ),
-        source="Jacot et al. 2018, theorem 1; Dyer and Gur-Ari 2020",
-        statistic=slope("ntk/infinite_distance", along="model.width", where={"arm": "relu"}),
-        region=between(-0.65, -0.35),
-        figure="infinite_width",
-        scope=(
-            "One draw of the weights a seed, so the distance is the fluctuation of the draw; it could not "
-            "fall this far if the closed form were not the limit."
-        ),
-    ),
-    Claim(
-        name="erf_weights_move_less",
-        text="The relative change of all weights falls as width^-1/2 for erf.",
-        source="Lee et al. 2019, theorem 2.1",
-        statistic=slope("ntk/parameter_drift", along="model.width", where={"arm": "erf"}),
-        region=between(-0.55, -0.45),
-        controls=["wide_erf_networks_learn"],
-        figure="ntk_drift",
-        scope=(
-            "The weights move by about the same length at all widths, while their norm grows as the root of "
-            "the width."
-        ),
-    ),
-    Claim(
-        name="erf_kernel_tends_to_its_limit",
-        text=(
-            "At initialisation the distance of the kernel to the closed form at infinite width falls as "
-            "width^-1/2 for erf."
-        ),
-        source="Jacot et al. 2018, theorem 1; Dyer and Gur-Ari 2020",
-        statistic=slope("ntk/infinite_distance", along="model.width", where={"arm": "erf"}),
-        region=between(-0.65, -0.35),
-        figure="infinite_width",
-        scope=(
-            "One draw of the weights a seed, so the distance is the fluctuation of the draw; it could not "
-            "fall this far if the closed form were not the limit."
-        ),
-    ),
-    Claim(
-        name="relu_nears_its_linearization",
-        text=(
-            "The distance of the predictions to those of the network linearised at initialisation falls "
-            "with the width for ReLU."
-        ),
-        source="Lee et al. 2019, theorem 2.1",
-        statistic=slope("ntk/linearized_gap", along="model.width", where={"arm": "relu"}),
-        region=between(-1.1, -0.5),
-        controls=["wide_relu_networks_learn"],
-        figure="infinite_width",
-        scope="On test inputs after 200 steps; kernel_regression follows it over the steps.",
-    ),
-    Claim(
-        name="erf_nears_its_linearization",
-        text=(
-            "The distance of the predictions to those of the network linearised at initialisation falls "
-            "with the width for erf."
-        ),
-        source="Lee et al. 2019, theorem 2.1",
-        statistic=slope("ntk/linearized_gap", along="model.width", where={"arm": "erf"}),
-        region=between(-1.1, -0.5),
-        controls=["wide_erf_networks_learn"],
-        figure="infinite_width",
-        scope="On test inputs after 200 steps; kernel_regression follows it over the steps.",
+    *(
+        Claim(
+            name=f"{arm}_nears_its_linearization",
+            text=(
+                "The distance of the predictions to those of the network linearised at initialisation falls "
+                f"with the width for {network}."
+            ),
+            source="Lee et al. 2019, theorem 2.1",
+            statistic=slope("ntk/linearized_gap", along="model.width", where={"arm": arm}),
+            region=between(-1.1, -0.5),
+            controls=[f"wide_{arm}_networks_learn"],
+            figure="infinite_width",
+            scope="On test inputs after 200 steps; kernel_regression follows it over the steps.",
+        )
+        for arm, network in _NETWORKS.items()
     ),
     Claim(
         name="standard_kernel_moves_less",
@@ -170,34 +139,23 @@ CLAIMS = [
             "learning rate."
         ),
     ),
-    Claim(
-        name="wide_relu_networks_learn",
-        text=(
-            "Half the mean squared error of the widest ReLU networks falls below 0.05, a quarter of the "
-            "targets' variance."
-        ),
-        source="control",
-        statistic=value("train/loss", {"arm": "relu", "model.width": 4096}),
-        region=at_most(0.05),
-        scope="A kernel that does not move means something only for a network that has learned.",
-    ),
-    Claim(
-        name="wide_erf_networks_learn",
-        text=(
-            "Half the mean squared error of the widest erf networks falls below 0.05, a quarter of the "
-            "targets' variance."
-        ),
-        source="control",
-        statistic=value("train/loss", {"arm": "erf", "model.width": 4096}),
-        region=at_most(0.05),
-        scope="A kernel that does not move means something only for a network that has learned.",
+    *(
+        Claim(
+            name=f"wide_{arm}_networks_learn",
+            text=(
+                f"Half the mean squared error of the widest {network} networks falls below 0.05, a quarter "
+                "of the targets' variance."
+            ),
+            source="control",
+            statistic=value("train/loss", {"arm": arm, "model.width": 4096}),
+            region=at_most(0.05),
+            scope="A kernel that does not move means something only for a network that has learned.",
+        )
+        for arm, network in _NETWORKS.items()
     ),
 ]
 
 # figures
-
-
-_NETWORKS = {"relu": "ReLU", "erf": "erf"}
 
 
 @figure(
@@ -208,7 +166,7 @@ _NETWORKS = {"relu": "ReLU", "erf": "erf"}
     ),
     panels=2,
 )
-def ntk_drift(axes: "list[Axes]", table: "Table") -> None:
+def ntk_drift(axes: "list[Axes]", table: Table) -> None:
     """The kernel and the weights move less the wider the network, but for the standard parametrisation."""
     panels = {"ntk/drift": ("tangent kernel", -1, "erf"), "ntk/parameter_drift": ("weights", -0.5, "relu")}
     for panel, (metric, (title, exponent, through)) in zip(axes, panels.items(), strict=True):
@@ -231,7 +189,7 @@ def ntk_drift(axes: "list[Axes]", table: "Table") -> None:
     ),
     panels=2,
 )
-def infinite_width(axes: "list[Axes]", table: "Table") -> None:
+def infinite_width(axes: "list[Axes]", table: Table) -> None:
     """Both distances fall as the square root of the width."""
     panels = {
         "ntk/infinite_distance": "kernel at initialisation",

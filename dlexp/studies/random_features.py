@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from dlexp.plots import band, closed_form, log, threshold, ticks_at
 from dlexp.results.claims import Claim, at_most, between, exactly
-from dlexp.results.statistics import peak, ratio, value
+from dlexp.results.statistics import Value, peak, ratio, value
 from dlexp.results.study import figure
+from dlexp.results.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dlexp.results.table import Table
 
 QUESTION = (
     "Does the test loss of least squares peak where the features equal the samples, and do the "
@@ -29,6 +28,15 @@ SOURCES = [
 ]
 
 METRICS = ["train/loss", "test/loss", "risk/random_features", "risk/isotropic"]
+
+
+def _features(count: int, metric: str, arm: str) -> Value:
+    return value(metric, {"arm": arm, "model.width": count})
+
+
+def _inputs(count: int, metric: str) -> Value:
+    return value(metric, {"arm": "isotropic", "data.input_dim": count})
+
 
 CLAIMS = [
     Claim(
@@ -59,10 +67,7 @@ CLAIMS = [
         name="falls_again",
         text="Beyond the peak the test loss falls to less than half of its value at 220 features.",
         source="Belkin, Hsu & Xu 2020; Mei & Montanari 2019",
-        statistic=ratio(
-            of=value("test/loss", {"arm": "width", "model.width": 4000}),
-            to=value("test/loss", {"arm": "width", "model.width": 220}),
-        ),
+        statistic=ratio(of=_features(4000, "test/loss", "width"), to=_features(220, "test/loss", "width")),
         region=at_most(0.5),
         figure="random_features",
         scope=(
@@ -73,10 +78,7 @@ CLAIMS = [
         name="most_features_win",
         text="Twenty times more features than samples are better than the best width below the peak.",
         source="the popular reading of double descent",
-        statistic=ratio(
-            of=value("test/loss", {"arm": "width", "model.width": 4000}),
-            to=value("test/loss", {"arm": "width", "model.width": 80}),
-        ),
+        statistic=ratio(of=_features(4000, "test/loss", "width"), to=_features(80, "test/loss", "width")),
         region=at_most(1),
         figure="random_features",
         scope=(
@@ -88,10 +90,7 @@ CLAIMS = [
         name="exact_below",
         text="Least squares on 100 of 600 isotropic inputs has the exact risk of its closed form.",
         source="Belkin, Hsu & Xu 2020, Theorem 1",
-        statistic=ratio(
-            of=value("test/loss", {"arm": "isotropic", "data.input_dim": 100}),
-            to=value("risk/isotropic", {"arm": "isotropic", "data.input_dim": 100}),
-        ),
+        statistic=ratio(of=_inputs(100, "test/loss"), to=_inputs(100, "risk/isotropic")),
         region=between(0.8, 1.25),
         figure="closed_forms",
         scope=(
@@ -103,10 +102,7 @@ CLAIMS = [
         name="exact_above",
         text="The same for 400 of the inputs, more than there are samples.",
         source="Belkin, Hsu & Xu 2020, Theorem 1",
-        statistic=ratio(
-            of=value("test/loss", {"arm": "isotropic", "data.input_dim": 400}),
-            to=value("risk/isotropic", {"arm": "isotropic", "data.input_dim": 400}),
-        ),
+        statistic=ratio(of=_inputs(400, "test/loss"), to=_inputs(400, "risk/isotropic")),
         region=between(0.8, 1.25),
         figure="closed_forms",
         scope="As exact_below, for the minimum-norm interpolant.",
@@ -119,8 +115,7 @@ CLAIMS = [
         ),
         source="Mei & Montanari 2019",
         statistic=ratio(
-            of=value("test/loss", {"arm": "limit", "model.width": 300}),
-            to=value("risk/random_features", {"arm": "limit", "model.width": 300}),
+            of=_features(300, "test/loss", "limit"), to=_features(300, "risk/random_features", "limit")
         ),
         region=between(0.8, 1.25),
         figure="closed_forms",
@@ -134,8 +129,7 @@ CLAIMS = [
         text="The same formula gives the risk of 1000 random features in 20 dimensions.",
         source="an asymptotic formula taken as exact",
         statistic=ratio(
-            of=value("test/loss", {"arm": "width", "model.width": 1000}),
-            to=value("risk/random_features", {"arm": "width", "model.width": 1000}),
+            of=_features(1000, "test/loss", "width"), to=_features(1000, "risk/random_features", "width")
         ),
         region=between(0.8, 1.25),
         figure="random_features",
@@ -185,7 +179,7 @@ def _exact(axes: "Axes", counts: Sequence[int], teacher_dim: int) -> None:
         " the vertical line."
     ),
 )
-def random_features(axes: "Axes", table: "Table") -> None:
+def random_features(axes: "Axes", table: Table) -> None:
     """The peak where features equal samples, and none with a ridge penalty."""
     log(axes)
     band(axes, table.select(arm="width").group("model.width", "test/loss"), "least norm")
@@ -206,7 +200,7 @@ def random_features(axes: "Axes", table: "Table") -> None:
     ),
     panels=2,
 )
-def closed_forms(axes: "list[Axes]", table: "Table") -> None:
+def closed_forms(axes: "list[Axes]", table: Table) -> None:
     """Two problems whose risk theory gives, on both sides of the peak."""
     left, right = axes
     for panel, arm, key in ((left, "limit", "model.width"), (right, "isotropic", "data.input_dim")):

@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 from dlexp.plots import paths, threshold, ticks_at
 from dlexp.results.claims import Claim, at_least, at_most, between
-from dlexp.results.statistics import difference, ratio, value
+from dlexp.results.statistics import Value, difference, ratio, value
 from dlexp.results.study import figure
+from dlexp.results.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dlexp.results.table import Table
 
 QUESTION = "What do the layers of a trained network represent that those of an untrained one do not?"
 
@@ -32,14 +31,18 @@ METRICS = [
     "test/error",
 ]
 
+
+def _layer(number: int, measure: str, arm: str) -> Value:
+    return value(f"geometry/{measure}/layer_{number}", {"arm": arm})
+
+
 CLAIMS = [
     Claim(
         name="trained_layers_linearise_parity",
         text="On parity training lowers the error of a linear probe on the last layer by at least 0.3.",
         source="Alain and Bengio 2017",
         statistic=difference(
-            of=value("geometry/probe_error/layer_4", {"arm": "parity_untrained"}),
-            minus=value("geometry/probe_error/layer_4", {"arm": "parity_trained"}),
+            of=_layer(4, "probe_error", "parity_untrained"), minus=_layer(4, "probe_error", "parity_trained")
         ),
         region=at_least(0.3),
         controls=["probe_fails_on_parity_input", "same_input"],
@@ -51,8 +54,7 @@ CLAIMS = [
         text="In the trained network the probe on the last layer errs less than that on the first.",
         source="Alain and Bengio 2017, sec. 4",
         statistic=difference(
-            of=value("geometry/probe_error/layer_1", {"arm": "parity_trained"}),
-            minus=value("geometry/probe_error/layer_4", {"arm": "parity_trained"}),
+            of=_layer(1, "probe_error", "parity_trained"), minus=_layer(4, "probe_error", "parity_trained")
         ),
         region=at_least(0),
         controls=["probe_fails_on_parity_input"],
@@ -64,8 +66,7 @@ CLAIMS = [
         text="Training more than halves the number of principal components of the last layer on parity.",
         source="Ansuini et al. 2019; Recanatesi et al. 2019",
         statistic=ratio(
-            of=value("geometry/pca_dimension/layer_4", {"arm": "parity_trained"}),
-            to=value("geometry/pca_dimension/layer_4", {"arm": "parity_untrained"}),
+            of=_layer(4, "pca_dimension", "parity_trained"), to=_layer(4, "pca_dimension", "parity_untrained")
         ),
         region=at_most(0.5),
         controls=["same_input"],
@@ -77,8 +78,8 @@ CLAIMS = [
         text="So does the intrinsic dimension that two nearest neighbours show.",
         source="Ansuini et al. 2019",
         statistic=ratio(
-            of=value("geometry/twonn_dimension/layer_4", {"arm": "parity_trained"}),
-            to=value("geometry/twonn_dimension/layer_4", {"arm": "parity_untrained"}),
+            of=_layer(4, "twonn_dimension", "parity_trained"),
+            to=_layer(4, "twonn_dimension", "parity_untrained"),
         ),
         region=at_most(0.5),
         controls=["same_input"],
@@ -92,10 +93,7 @@ CLAIMS = [
         name="later_layers_move_farther",
         text=("The last layer moves farther from its initial representation (debiased CKA) than the first."),
         source="Kornblith et al. 2019",
-        statistic=difference(
-            of=value("geometry/cka/layer_1", {"arm": "parity_trained"}),
-            minus=value("geometry/cka/layer_4", {"arm": "parity_trained"}),
-        ),
+        statistic=difference(of=_layer(1, "cka", "parity_trained"), minus=_layer(4, "cka", "parity_trained")),
         region=at_least(0),
         figure="dimensions",
         scope=(
@@ -111,8 +109,8 @@ CLAIMS = [
         ),
         source="Papyan, Han and Donoho 2020",
         statistic=ratio(
-            of=value("geometry/class_separation/layer_4", {"arm": "classes_trained"}),
-            to=value("geometry/class_separation/layer_0", {"arm": "classes_trained"}),
+            of=_layer(4, "class_separation", "classes_trained"),
+            to=_layer(0, "class_separation", "classes_trained"),
         ),
         region=at_least(1),
         controls=["same_input"],
@@ -127,8 +125,7 @@ CLAIMS = [
         text="There a linear probe on the last layer errs less than one on the input.",
         source="popular reading of Alain and Bengio 2017",
         statistic=difference(
-            of=value("geometry/probe_error/layer_0", {"arm": "classes_trained"}),
-            minus=value("geometry/probe_error/layer_4", {"arm": "classes_trained"}),
+            of=_layer(0, "probe_error", "classes_trained"), minus=_layer(4, "probe_error", "classes_trained")
         ),
         region=at_least(0.005),
         figure="probes",
@@ -141,7 +138,7 @@ CLAIMS = [
         name="probe_fails_on_parity_input",
         text="A linear probe on the input of parity is at chance.",
         source="by construction (each input is independent of the label)",
-        statistic=value("geometry/probe_error/layer_0", {"arm": "parity_trained"}),
+        statistic=_layer(0, "probe_error", "parity_trained"),
         region=between(0.45, 0.55),
         scope="Shows that the task needs the hidden layers.",
     ),
@@ -150,8 +147,7 @@ CLAIMS = [
         text="Trained and untrained networks are measured on the same inputs.",
         source="by construction",
         statistic=difference(
-            of=value("geometry/probe_error/layer_0", {"arm": "parity_untrained"}),
-            minus=value("geometry/probe_error/layer_0", {"arm": "parity_trained"}),
+            of=_layer(0, "probe_error", "parity_untrained"), minus=_layer(0, "probe_error", "parity_trained")
         ),
         region=between(-1e-09, 1e-09),
         scope="The input's probe does not depend on training.",
@@ -161,7 +157,7 @@ CLAIMS = [
 # figures
 
 
-def _by_layer(axes: "Axes", table: "Table", task: str, name: str) -> None:
+def _by_layer(axes: "Axes", table: Table, task: str, name: str) -> None:
     """Draw a measure of each layer of the trained networks and of the untrained ones."""
     for state in ("trained", "untrained"):
         runs = table.select(arm=f"{task}_{state}").paths(f"geometry/{name}", "geometry/layers")
@@ -179,7 +175,7 @@ def _by_layer(axes: "Axes", table: "Table", task: str, name: str) -> None:
     ),
     panels=2,
 )
-def probes(axes: "list[Axes]", table: "Table") -> None:
+def probes(axes: "list[Axes]", table: Table) -> None:
     """Where in the network the classes can be told apart by a linear map."""
     titles = {"parity": "parity of three signs", "classes": "17 Gaussian classes"}
     for panel, (task, title) in zip(axes, titles.items(), strict=True):
@@ -196,7 +192,7 @@ def probes(axes: "list[Axes]", table: "Table") -> None:
     ),
     panels=(1, 3),
 )
-def dimensions(axes: "list[Axes]", table: "Table") -> None:
+def dimensions(axes: "list[Axes]", table: Table) -> None:
     """What training does to the representation of each layer."""
     names = {
         "pca_dimension": ("principal components", "components for 95 % of the variance"),

@@ -6,11 +6,10 @@ from dlexp.plots import band, law, log, threshold, ticks_at
 from dlexp.results.claims import Claim, at_most, between
 from dlexp.results.statistics import rank_correlation, ratio, slope, value
 from dlexp.results.study import figure
+from dlexp.results.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dlexp.results.table import Table
 
 QUESTION = "How fast do sums of bumps approach a function, and is it true of every bump that more are better?"
 
@@ -123,7 +122,7 @@ CLAIMS = [
     ),
     panels=2,
 )
-def universal_approximation(axes: "list[Axes]", table: "Table") -> None:
+def universal_approximation(axes: "list[Axes]", table: Table) -> None:
     """The error of constructions, and of training, against the number of their units."""
     left, right = axes
     right.sharey(left)
@@ -158,7 +157,7 @@ def universal_approximation(axes: "list[Axes]", table: "Table") -> None:
     ),
     panels=2,
 )
-def dimension(axes: "list[Axes]", table: "Table") -> None:
+def dimension(axes: "list[Axes]", table: Table) -> None:
     """The number of bumps and the error against the dimension of the input."""
     left, right = axes
     log(left, "y")

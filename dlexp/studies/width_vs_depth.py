@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 from dlexp.plots import band, law, log, threshold, ticks_at
 from dlexp.results.claims import Claim, at_least, at_most, between, exactly
-from dlexp.results.statistics import ratio, value
+from dlexp.results.statistics import Value, ratio, value
 from dlexp.results.study import figure
+from dlexp.results.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from dlexp.results.table import Table
 
 QUESTION = "With the same number of parameters, when is a deep network better than a wide one?"
 
@@ -26,15 +25,17 @@ SOURCES = [
 
 METRICS = ["test/unexplained_variance", "model/parameters", "approximation/linear_pieces"]
 
+
+def _deep(depth: int, arm: str, metric: str = "test/loss") -> Value:
+    return value(metric, {"arm": arm, "model.depth": depth})
+
+
 CLAIMS = [
     Claim(
         name="depth_helps_compositional",
         text="On a composition of simple maps, five hidden layers end with a smaller test loss than one.",
         source="Poggio et al. 2017",
-        statistic=ratio(
-            of=value("test/loss", {"arm": "compositional", "model.depth": 1}),
-            to=value("test/loss", {"arm": "compositional", "model.depth": 5}),
-        ),
+        statistic=ratio(of=_deep(1, "compositional"), to=_deep(5, "compositional")),
         region=at_least(1),
         controls=["width_wins_additive"],
         figure="width_vs_depth",
@@ -48,10 +49,7 @@ CLAIMS = [
         name="depth_helps_radial",
         text="The same holds for a function of the distance from the origin.",
         source="Eldan & Shamir 2016",
-        statistic=ratio(
-            of=value("test/loss", {"arm": "radial", "model.depth": 1}),
-            to=value("test/loss", {"arm": "radial", "model.depth": 5}),
-        ),
+        statistic=ratio(of=_deep(1, "radial"), to=_deep(5, "radial")),
         region=at_least(1),
         controls=["width_wins_additive"],
         figure="width_vs_depth",
@@ -64,10 +62,7 @@ CLAIMS = [
         name="width_wins_additive",
         text="On a sum of functions of one input each, one hidden layer is better than five.",
         source="the control, a target without composition",
-        statistic=ratio(
-            of=value("test/loss", {"arm": "additive", "model.depth": 1}),
-            to=value("test/loss", {"arm": "additive", "model.depth": 5}),
-        ),
+        statistic=ratio(of=_deep(1, "additive"), to=_deep(5, "additive")),
         region=at_most(1),
         figure="width_vs_depth",
         scope=(
@@ -78,10 +73,7 @@ CLAIMS = [
         name="depth_always_helps",
         text="At the same number of parameters the deeper network is better, whatever the target.",
         source="the popular reading of 'deeper is better'",
-        statistic=ratio(
-            of=value("test/loss", {"arm": "additive", "model.depth": 1}),
-            to=value("test/loss", {"arm": "additive", "model.depth": 5}),
-        ),
+        statistic=ratio(of=_deep(1, "additive"), to=_deep(5, "additive")),
         region=at_least(1),
         figure="width_vs_depth",
         scope="One target against it is enough; the additive one.",
@@ -90,7 +82,7 @@ CLAIMS = [
         name="deep_tent_is_exact",
         text="Eight layers of two units make the 256 linear pieces of the tent map composed 8 times.",
         source="Telgarsky 2016",
-        statistic=value("approximation/linear_pieces", {"arm": "tent_deep", "model.depth": 8}),
+        statistic=_deep(8, "tent_deep", "approximation/linear_pieces"),
         region=exactly(256),
         controls=["deep_tent_has_no_error"],
         replicates=1,
@@ -101,7 +93,7 @@ CLAIMS = [
         name="deep_tent_has_no_error",
         text="The constructed network equals the tent map at each of 4097 points.",
         source="Telgarsky 2016",
-        statistic=value("test/loss", {"arm": "tent_deep", "model.depth": 8}),
+        statistic=_deep(8, "tent_deep"),
         region=exactly(0),
         replicates=1,
         figure="tent_map",
@@ -112,8 +104,7 @@ CLAIMS = [
         text="One hidden layer with the same pieces has 15 times as many parameters at a depth of 8.",
         source="Telgarsky 2016: at least 2^k - 1 units for k compositions",
         statistic=ratio(
-            of=value("model/parameters", {"arm": "tent_shallow", "model.depth": 8}),
-            to=value("model/parameters", {"arm": "tent_deep", "model.depth": 8}),
+            of=_deep(8, "tent_shallow", "model/parameters"), to=_deep(8, "tent_deep", "model/parameters")
         ),
         region=at_least(15),
         controls=["deep_tent_is_exact"],
@@ -150,7 +141,7 @@ CLAIMS = [
         " it is a sum."
     ),
 )
-def width_vs_depth(axes: "Axes", table: "Table") -> None:
+def width_vs_depth(axes: "Axes", table: Table) -> None:
     """The test error against the depth for a composition, a radial function and a sum."""
     log(axes, "y")
     targets = {
@@ -174,7 +165,7 @@ def width_vs_depth(axes: "Axes", table: "Table") -> None:
     ),
     panels=2,
 )
-def tent_map(axes: "list[Axes]", table: "Table") -> None:
+def tent_map(axes: "list[Axes]", table: Table) -> None:
     """What depth can represent with few parameters, and what training finds of it."""
     left, right = axes
     log(left)

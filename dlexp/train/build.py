@@ -1,7 +1,6 @@
 """From a job's configuration to plain Python objects: the last place that sees a configuration."""
 
 import functools
-import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import Logger
 
-from dlexp.config.errors import ConfigError
-from dlexp.config.objects import locate, make
+from dlexp.config.errors import ConfigError, not_allowed
+from dlexp.config.objects import locate, make, require_arguments
 from dlexp.data.batches import BatchOrder
 from dlexp.data.datamodule import SyntheticDataModule
 from dlexp.data.generators.fixed import does_draw_both_sets
@@ -141,12 +140,13 @@ def make_trainer(
     )
 
 
-def make_loader(members: Sequence[Member], *, in_single_steps: bool) -> Iterable[Block]:
+def make_loader(members: Sequence[Member], *, in_single_steps: bool, start: int = 0) -> Iterable[Block]:
     """Return the blocks of steps between the points at which any of the members is looked at."""
     plan = members[0].plan
     if in_single_steps and plan.total_steps:
         return SingleSteps(plan)
-    return Blocks(plan, {step for member in members for step in measured_steps(member.callbacks, plan)})
+    measured = {step for member in members for step in measured_steps(member.callbacks, plan)}
+    return Blocks(plan, measured, start)
 
 
 def measured_steps(callbacks: Sequence[Callback], plan: Plan) -> set[int]:
@@ -224,10 +224,7 @@ def make_datamodule(config: Mapping[str, Any]) -> SyntheticDataModule:
     target = generator_settings.pop("_target_")
     generator: Callable[..., Any] = locate("data.generator", target)
     sizes = (1, 1) if does_draw_both_sets(generator) else (1,)
-    try:
-        inspect.signature(generator).bind(*sizes, None, **generator_settings)
-    except TypeError as error:
-        raise ConfigError(f"data.generator: {target} does not take these settings: {error}.") from None
+    require_arguments("data.generator", target, *sizes, None, **generator_settings)
     return SyntheticDataModule(generator=functools.partial(generator, **generator_settings), **settings)
 
 
@@ -235,6 +232,10 @@ def make_callbacks(config: Mapping[str, Any]) -> list[Callback]:
     """Return the callbacks in the order of the configuration, those that change the network last."""
     chosen = {name: settings for name, settings in config["callbacks"].items() if settings is not None}
     callbacks = [make(f"callbacks.{name}", settings) for name, settings in chosen.items()]
+    for (name, settings), callback in zip(chosen.items(), callbacks, strict=True):
+        if not isinstance(callback, Callback):
+            key, allowed = f"callbacks.{name}._target_", "a class of pytorch_lightning.Callback's kind"
+            raise ConfigError(not_allowed(key, settings["_target_"], allowed))
     return sorted(callbacks, key=lambda callback: getattr(callback, "changes_network", False))
 
 

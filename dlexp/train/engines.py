@@ -1,7 +1,7 @@
 """The engines of an ensemble: asked as one, made anew as members come and go."""
 
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import torch
 from pytorch_lightning import LightningModule
@@ -29,9 +29,16 @@ class Engines:
         self._setting, self._lightning = setting, lightning
         self._engines: list[Engine] = []
 
+    def __iter__(self) -> Iterator[Engine]:
+        return iter(self._engines)
+
     def take(self, members: Sequence[Member], states: Mapping[Member, OptimizerState], step: int) -> None:
         """Take members, and no others, with what their optimizers remember."""
         self._engines = self._choose(members, states, step)
+
+    def go_on(self, engines: Sequence[Engine]) -> None:
+        """Be these engines, as they stood before."""
+        self._engines = list(engines)
 
     def of(self, member: Member) -> Engine:
         """Return the engine that has a member."""

@@ -15,6 +15,7 @@ from dlexp.train.member import Companion, Member
 from dlexp.train.optimizers import OptimizerState, clip_gradients
 from dlexp.train.plan import Block
 from dlexp.train.sandbox import call_callbacks, fail
+from dlexp.train.snapshot import Keeper
 from dlexp.train.stacks.check import StackDifference, require_equal_end
 from dlexp.train.stacks.engine import Stacks
 from dlexp.train.stacks.weights import unstack
@@ -37,6 +38,7 @@ class Ensemble(LightningModule):
         in_single_steps: whether Lightning's hooks are called around each optimizer step; for one member.
         report: told how far training is.
         on_end: called with each member as it ends, after its last record.
+        keeper: keeps snapshots between blocks, and lets the members go on from one.
 
     Attributes:
         engines: what takes the members' steps.
@@ -51,17 +53,17 @@ class Ensemble(LightningModule):
         in_single_steps: bool = False,
         report: Report | None = None,
         on_end: Callable[[Member], None] | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.members = nn.ModuleList(members)
         self.plan = members[0].plan
         self.in_single_steps = in_single_steps
-        self.report, self.on_end = report, on_end
+        self.report, self.on_end, self.keeper = report, on_end, keeper
         self.engines = Engines(engine, lightning=self if in_single_steps else None)
         self.final_states: dict[Member, OptimizerState] = {}
         self._joining: dict[Companion, OptimizerState] = {}
-        self._logged: dict[Member, int] = {}
 
     # What members ask for.
 
@@ -95,13 +97,18 @@ class Ensemble(LightningModule):
 
     def on_fit_start(self) -> None:
         """Place the data beside the networks, and choose engines."""
-        for member in self._running:
+        for member in self._members:
             member.place(tensors_of(member.data, self.device, cast(torch.dtype, self.dtype)))
-        self.engines.take(self._running, {}, step=self.trainer.global_step)
+        if self.keeper is not None and self.keeper.stored is not None:
+            self.keeper.restore(self)
+        else:
+            self.engines.take(self._running, {}, step=0)
         self._call("on_fit_start")
 
     def on_train_start(self) -> None:
-        """Let every member record its initial network."""
+        """Let every member record its initial network, unless training goes on."""
+        if self.trainer.global_step:
+            return
         for member in self._running:
             count = sum(p.numel() for p in member.network.parameters() if p.requires_grad)
             member.record({"model/parameters": count})
@@ -131,6 +138,8 @@ class Ensemble(LightningModule):
             self.trainer.should_stop = True
         elif ended and step < self.plan.total_steps:
             self.engines.compact(set(self._in_training), step)
+        if self.keeper is not None and self._running and step < self.plan.total_steps:
+            self.keeper.look(self)
 
     def on_train_end(self) -> None:
         """End the members that trained to the last step."""
@@ -233,9 +242,9 @@ class Ensemble(LightningModule):
                 continue
             if is_check and member.convergence.is_reached(loss, step):
                 member.outcome = "converged"
-            if is_log_point and self._logged.get(member) != step:
+            if is_log_point and member.logged_step != step:
                 member.record(metrics)
-                self._logged[member] = step
+                member.logged_step = step
             if self.in_single_steps and step:
                 # For Lightning's own callbacks (EarlyStopping, ModelCheckpoint), which read callback_metrics.
                 self.log_dict(metrics, logger=False)
@@ -260,9 +269,9 @@ class Ensemble(LightningModule):
         if sound:
             evaluated = self.engines.evaluate(with_all=True)
             for member in sound:
-                if self._logged.get(member) != step:
+                if member.logged_step != step:
                     member.record(evaluated[member])
-                    self._logged[member] = step
+                    member.logged_step = step
                 if isinstance(self.engines.of(member), Stacks):
                     try:
                         require_equal_end(member, evaluated[member])

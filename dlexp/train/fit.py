@@ -11,6 +11,7 @@ from dlexp.train.ensemble import Ensemble, Report
 from dlexp.train.hooks import reason_for_single_steps
 from dlexp.train.member import Member
 from dlexp.train.memory import keep_freed_memory
+from dlexp.train.snapshot import Keeper
 
 
 def fit(
@@ -20,6 +21,7 @@ def fit(
     engine: str | None = None,
     report: Report | None = None,
     on_end: Callable[[Member], None] | None = None,
+    keeper: Keeper | None = None,
 ) -> None:
     """Train members to their ends.
 
@@ -29,6 +31,7 @@ def fit(
         engine: in place of the configuration's ``training.engine``.
         report: told how far training is.
         on_end: called with each member as it ends.
+        keeper: of the group's snapshots.
     """
     keep_freed_memory()
     single = reason_for_single_steps(config["trainer"], members[0].callbacks) is not None
@@ -41,9 +44,13 @@ def fit(
             in_single_steps=single,
             report=report,
             on_end=on_end,
+            keeper=keeper,
         )
+        start = keeper.stored.step if keeper and keeper.stored else 0
+        loader = make_loader(members, in_single_steps=single, start=start)
         try:
-            trainer.fit(ensemble, train_dataloaders=make_loader(members, in_single_steps=single))
+            with keeper.awaiting_signals() if keeper else contextlib.nullcontext():
+                trainer.fit(ensemble, train_dataloaders=loader)
         except SystemExit:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from None
 

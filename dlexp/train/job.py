@@ -6,7 +6,8 @@ torch is imported only when something is to be trained, so that a finished sweep
 import contextlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlexp.records import lease
@@ -17,12 +18,17 @@ from dlexp.train.job_folder import JobFolder, Task, begun, finished_result, unwr
 if TYPE_CHECKING:
     from dlexp.train.ensemble import Report
     from dlexp.train.member import Member
+    from dlexp.train.snapshot import Keeper
 
 log = logging.getLogger(__name__)
 
 
 def run_tasks(
-    tasks: Sequence[Task], *, engine: str | None = None, report: "Report | None" = None
+    tasks: Sequence[Task],
+    *,
+    engine: str | None = None,
+    report: "Report | None" = None,
+    snapshots: Path | None = None,
 ) -> list[Run]:
     """Return the result of each job, from its folder if it is finished, else by training all as one ensemble.
 
@@ -34,11 +40,14 @@ def run_tasks(
         tasks: jobs that may share a Trainer (``build.ensemble_key``).
         engine: in place of the configurations' ``training.engine``.
         report: told (step, total steps, training loss) from time to time.
+        snapshots: the folder in which training leaves one now and then (``snapshot_minutes``), and from which
+            these same tasks go on; None for none.
     """
     runs: dict[int, Run] = {}
     with info_logged(), contextlib.ExitStack() as held:
-        jobs, elsewhere = [], []
+        jobs, elsewhere, group = [], [], {}
         for index, task in enumerate(tasks):
+            group[task.identity] = task
             try:
                 task.folder.mkdir(parents=True, exist_ok=True)
                 if not lease.take(task.folder):
@@ -53,7 +62,11 @@ def run_tasks(
             except OSError as error:
                 runs[index] = begun(task)
                 runs[index].error = unwritten(error)
-        _train(jobs, engine, report)
+        if snapshots is None or not jobs or jobs[0].task.config["rerun"]:
+            _train(jobs, engine, report)
+        else:
+            finished = {run.identity for run in runs.values() if run.is_finished}
+            _train_group(jobs, group, finished, engine, report, snapshots)
         runs |= {job.index: job.run for job in jobs}
     for index, task in elsewhere:
         log_of_job = JobLog(task.folder)
@@ -62,7 +75,7 @@ def run_tasks(
         log_of_job.flush()
         lease.wait(task.folder)
         lease.release(task.folder)
-        (runs[index],) = run_tasks([task], engine=engine, report=report)
+        (runs[index],) = run_tasks([task], engine=engine, report=report, snapshots=snapshots)
     return [runs[index] for index in range(len(tasks))]
 
 
@@ -77,7 +90,40 @@ def record_lost(task: Task, reason: str) -> Run:
     return job.run
 
 
-def _train(jobs: Sequence[JobFolder], engine: str | None, report: "Report | None") -> None:
+def _train_group(
+    jobs: Sequence[JobFolder],
+    group: Mapping[str, Task],
+    finished: Collection[str],
+    engine: str | None,
+    report: "Report | None",
+    snapshots: Path,
+) -> None:
+    """Train jobs, from the snapshot of their group if there is one, keeping another one meanwhile.
+
+    Args:
+        jobs: those to be trained.
+        group: all tasks of the group, by the identity of their jobs; finished: those with a result.
+    """
+    from dlexp.train.snapshot import Keeper
+
+    minutes = jobs[0].task.config.get("snapshot_minutes")
+    keeper = Keeper(snapshots, list(group), engine, minutes)
+    unfinished = {job.run.identity: job for job in jobs}
+    stored = keeper.read(unfinished, finished)
+    if stored is None:
+        _train(jobs, engine, report, keeper)
+        return
+    keeper.others = {name: group[name] for name in stored.jobs - unfinished.keys()}
+    _train([job for name, job in unfinished.items() if name in stored.members], engine, report, keeper)
+    _train([job for name, job in unfinished.items() if name not in stored.members], engine, report)
+
+
+def _train(
+    jobs: Sequence[JobFolder],
+    engine: str | None,
+    report: "Report | None",
+    keeper: "Keeper | None" = None,
+) -> None:
     """Train the jobs' networks as one ensemble, each job written as it ends."""
     if not jobs:
         return
@@ -86,21 +132,25 @@ def _train(jobs: Sequence[JobFolder], engine: str | None, report: "Report | None
 
     start = time.perf_counter()
     shared: dict[str, Any] = {}
-    made = {job.make_member(shared, loggers_from_start=len(jobs) == 1): job for job in jobs}
+    made = {job.make_member(shared, len(jobs) == 1, keeper): job for job in jobs}
     by_member = {member: job for member, job in made.items() if member is not None}
     again: list[JobFolder] = []
 
     def on_end(member: "Member") -> None:
-        job = by_member[member]
+        job = by_member.get(member)
+        if job is None:  # finished before, and trained along as a part of its stack
+            return
         if isinstance(member.error, StackDifference):
             again.append(job)
         else:
-            job.end(member, (time.perf_counter() - start) / len(by_member))
+            seconds = time.perf_counter() - start if keeper is None else keeper.seconds
+            job.end(member, seconds / len(members))
 
     if by_member:
+        members = [*by_member, *(keeper.make_others() if keeper is not None else ())]
         config = next(iter(by_member.values())).task.config
         try:
-            fit(config, list(by_member), engine=engine, report=report, on_end=on_end)
+            fit(config, members, engine=engine, report=report, on_end=on_end, keeper=keeper)
         except Exception as error:
             left = [job for job in by_member.values() if not job.is_written]
             if len(by_member) == 1:
@@ -108,9 +158,11 @@ def _train(jobs: Sequence[JobFolder], engine: str | None, report: "Report | None
                     raise
                 (member,) = by_member
                 left[0].fail(error, member)
-                return
-            log.warning("an ensemble of %d networks failed: %s", len(by_member), error)
-            again = left
+            else:
+                log.warning("an ensemble of %d networks failed: %s", len(by_member), error)
+                again = left
+    if keeper is not None:
+        keeper.remove()
     for job in again:  # by the definition of training, one by one
         alone = JobFolder(job.index, job.task)
         difference = next((str(m.error) for m, j in by_member.items() if j is job and m.error), None)

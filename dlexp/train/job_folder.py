@@ -18,10 +18,12 @@ from dlexp.config.identity import identity
 from dlexp.config.obsolete import reason_to_train_anew
 from dlexp.records.log import JobLog
 from dlexp.records.run import Run, read_result
+from dlexp.records.sources import own_sources
 from dlexp.records.versions import checkout, library_versions
 
 if TYPE_CHECKING:
     from dlexp.train.member import Member
+    from dlexp.train.snapshot import Keeper
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +37,18 @@ class Task:
         overrides: that led to it.
         folder: of the run.
         files: texts that belong into the folder beside the results, by relative path.
+        identity: of the job; empty to have it worked out.
     """
 
     config: Mapping[str, Any]
     overrides: Sequence[str]
     folder: Path
     files: Mapping[str, str] = field(default_factory=dict)
+    identity: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.identity:
+            object.__setattr__(self, "identity", identity(self.config))
 
 
 def finished_result(config: Mapping[str, Any], folder: Path) -> Run | None:
@@ -79,13 +87,16 @@ class JobFolder:
         self.is_written = False
         self.run = begun(task)
         stored = read_result(task.folder)
-        reason = _reason_anew(task.config, stored) if stored else None
+        if stored is not None:
+            reason = _reason_anew(task.config, stored)
+        else:
+            reason = "result.json cannot be read" if (task.folder / "result.json").exists() else None
         if reason is not None:
             with self.log.active():
                 log.info("trained anew: %s", reason)
         _clear(task.folder)
-        for path, text in () if self.is_lean else task.files.items():
-            target = task.folder / path
+        for name, text in () if self.is_lean else task.files.items():
+            target = task.folder / name
             target.parent.mkdir(exist_ok=True)
             target.write_text(text, encoding="utf-8")
 
@@ -94,7 +105,9 @@ class JobFolder:
         """Whether only results, metrics and what is asked for are kept."""
         return self.task.config.get("records") == "lean"
 
-    def make_member(self, shared: dict[str, Any], loggers_from_start: bool) -> "Member | None":
+    def make_member(
+        self, shared: dict[str, Any], loggers_from_start: bool, keeper: "Keeper | None" = None
+    ) -> "Member | None":
         """Return the member, its data drawn or shared with others; None if it cannot be made."""
         from dlexp.train.build import data_key, make_member
 
@@ -104,6 +117,8 @@ class JobFolder:
                 member = make_member(self.task.config, shared.get(key))
                 shared[key] = member.data
                 member.log_context = self.log.active
+                if keeper is not None:
+                    keeper.prepare(member, self.run.identity)
                 if loggers_from_start:
                     self.attach_loggers(member)
             except Exception as error:
@@ -186,17 +201,20 @@ class JobFolder:
         self.run.note_files(self.task.folder)
         self.run.write(self.task.folder)
         log.info("%s after %.2f s", self.run.status, self.run.duration_s)
-        if not (self.is_lean and self.run.is_finished):
+        if self.is_lean and self.run.is_finished:
+            self.log.discard()
+        else:
             self.log.flush()
 
 
 def begun(task: Task) -> Run:
     """Return the run of a task of which nothing is known yet."""
     commit, clean = checkout()
+    sources = own_sources(task.config)
     return Run(
         status="failed",
         run_id=task.folder.name,
-        identity=identity(task.config),
+        identity=task.identity,
         seed=task.config["seed"],
         config=dict(task.config),
         overrides=list(task.overrides),
@@ -204,6 +222,7 @@ def begun(task: Task) -> Run:
         commit=commit,
         clean=clean,
         folder=task.folder,
+        extra={"sources": sources} if sources else {},
     )
 
 

@@ -16,7 +16,7 @@ from dlexp.records.checkpoint import read_checkpoint
 from dlexp.records.recorder import Recorder
 from dlexp.seeding import GlobalRandomState
 from dlexp.train.batches import Batches
-from dlexp.train.network import evaluation_mode, make_network, require_known_network, require_no_draws
+from dlexp.train.network import evaluation_mode, make_network, require_known, require_no_draws
 from dlexp.train.optimizers import OptimizerSettings, OptimizerState, make_optimizer, state_by_name
 from dlexp.train.plan import Convergence, Plan, Schedule
 
@@ -50,6 +50,7 @@ class Member(LightningModule):
         recorder: where metrics, arrays and figures go.
         masks: by parameter name; what is masked is exactly 0 after every step.
         outcome: ``running``, then ``completed``, ``converged``, ``diverged`` or ``failed``.
+        logged_step: the last at which its losses were recorded.
         remarks: of the ensemble, for the job's log; ``log_context`` leads there while callbacks run.
         stack_difference: in which number a stack would have trained it otherwise, if one would.
 
@@ -95,6 +96,7 @@ class Member(LightningModule):
         self.recorder = Recorder()
         self.masks: dict[str, Tensor] = {}
         self.outcome = "running"
+        self.logged_step: int | None = None
         self.error: Exception | None = None
         self.remarks: list[str] = []
         self.stack_difference: str | None = None
@@ -116,21 +118,21 @@ class Member(LightningModule):
     ) -> "Member":
         """Return the member of a run's ``last.ckpt``: its network with the trained weights.
 
-        A checkpoint is data, and reading one runs no code of its choosing: the network's class must be an
-        ``nn.Module`` of dlexp or torch, or of a module that is imported already or named in ``modules``.
+        A checkpoint is data, and reading one runs no code of its choosing: the network's class, the loss and
+        the optimizer must be of dlexp or torch, or of a module that is imported already or in ``modules``.
 
         Args:
             checkpoint_path: of the file.
             map_location: where the weights are put.
-            modules: names of modules that may be imported for the network's class.
+            modules: names of modules that may be imported for them.
             more: arguments in place of the stored ones; a ``network`` of one's own, say.
 
         Raises ``ValueError`` for a file that holds no such network, or a class that is not allowed.
         """
         settings, weights = read_checkpoint(checkpoint_path, map_location)
-        if "network" not in more:
-            require_known_network(settings["network"].get("_target_"), modules)
-        member = cls(**{**settings, **more})
+        settings = {**settings, **more}
+        require_known({key: settings[key] for key in settings.keys() - more.keys()}, modules)
+        member = cls(**settings)
         member.load_state_dict(weights)
         return member
 
@@ -160,7 +162,7 @@ class Member(LightningModule):
 
     def log(self, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
         """Log a metric as Lightning's modules do: it reaches the recorder, and Lightning's callbacks too."""
-        self.record({name: float(value)})
+        self.record({name: float(value.detach() if isinstance(value, Tensor) else value)})
         module = self.trainer.lightning_module
         log = super().log if module is self else module.log
         log(name, value, *args, **{**kwargs, "logger": False})

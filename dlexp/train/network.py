@@ -6,8 +6,10 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, cast
 
+import torch
 from torch import nn
 
+from dlexp.losses import LOSSES, Loss
 from dlexp.seeding import GlobalRandomState, make_generator
 
 
@@ -38,20 +40,36 @@ def redrawn(settings: Mapping[str, Any], network: nn.Module, seed: int) -> nn.Mo
     return make_network({**settings, "seed": seed}).to(device=like.device, dtype=like.dtype)
 
 
-def require_known_network(target: Any, modules: Collection[str]) -> None:
-    """Refuse a class that a checkpoint names unless it is a network of a module known already.
+def require_known(settings: Mapping[str, Any], modules: Collection[str]) -> None:
+    """Refuse a member's settings that would run code of their own choosing.
 
-    Raises ``ValueError``.
+    The ``network``, the ``optimizer`` and the ``loss`` must be an ``nn.Module``, a torch optimizer and a
+    :class:`~dlexp.losses.Loss` of dlexp, of a module that is imported already or of one of ``modules``; those
+    that are not given are not looked at. Raises ``ValueError``.
     """
-    name, _, attribute = str(target).rpartition(".")
-    if name in modules or name.startswith("dlexp.models."):
-        importlib.import_module(name)
-    found = getattr(sys.modules.get(name), attribute, None)
-    if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise ValueError(
-            f"network._target_={target} is not allowed: it must be an nn.Module of dlexp or torch, or of a "
-            f"module that is imported or named in modules=[{name!r}]"
-        )
+    network, optimizer, loss = (settings.get(key) for key in ("network", "optimizer", "loss"))
+    named: list[tuple[str, Any, type]] = []
+    if network is not None:
+        named.append(("network._target_", _target(network), nn.Module))
+    if _target(optimizer) is not None:
+        named.append(("optimizer._target_", _target(optimizer), torch.optim.Optimizer))
+    if loss is not None and loss not in LOSSES:
+        named.append(("loss", loss, Loss))
+    for key, target, kind in named:
+        name, _, attribute = str(target).rpartition(".")
+        if name in modules or name.startswith("dlexp.models."):
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+        found = getattr(sys.modules.get(name), attribute, None)
+        if not (issubclass(found, kind) if isinstance(found, type) else isinstance(found, kind)):
+            raise ValueError(
+                f"{key}={target} is not allowed: it must be a {kind.__name__} of dlexp or torch, or of a "
+                f"module that is imported or named in modules=[{name!r}]"
+            )
+
+
+def _target(settings: Any) -> Any:
+    return settings.get("_target_") if isinstance(settings, Mapping) else settings
 
 
 def require_no_draws(network: nn.Module) -> None:

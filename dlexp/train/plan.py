@@ -79,19 +79,20 @@ class Block(NamedTuple):
 
 
 class Blocks:
-    """The blocks between the points at which a run is looked at, as a Lightning training data loader."""
+    """The blocks from ``start`` on between the points at which a run is looked at, for Lightning to load."""
 
-    def __init__(self, plan: Plan, measured_steps: Iterable[int] = ()) -> None:
+    def __init__(self, plan: Plan, measured_steps: Iterable[int] = (), start: int = 0) -> None:
         checks = range(plan.check_every_n_steps, plan.total_steps, plan.check_every_n_steps)
         looked_at = {*plan.log_steps, *checks, *measured_steps, plan.total_steps}
         # Of a run without steps one empty block is left: Lightning calls no hook if it has no batch.
-        self.boundaries = sorted(s for s in looked_at if 0 < s <= plan.total_steps) or [0]
+        self.boundaries = sorted(s for s in looked_at if start < s <= plan.total_steps) or [start]
+        self.start = start
 
     def __len__(self) -> int:
         return len(self.boundaries)
 
     def __iter__(self) -> Iterator[Block]:
-        start = 0
+        start = self.start
         for stop in self.boundaries:
             yield Block(start, stop)
             start = stop

@@ -1,12 +1,13 @@
 """What of a configuration cannot be made or does not fit together, found before anything is trained."""
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from pytorch_lightning.loggers import Logger
 
-from dlexp.config.errors import ConfigError, first_line
+from dlexp.config.errors import ConfigError, first_line, listed, not_allowed
+from dlexp.config.objects import locate, require_arguments
 from dlexp.losses import CLASSIFICATION
 from dlexp.losses import find as find_loss
 from dlexp.seeding import GlobalRandomState
@@ -20,6 +21,7 @@ from dlexp.train.build import (
     optimizer_settings,
 )
 from dlexp.train.network import evaluation_mode, make_network
+from dlexp.train.optimizers import OptimizerSettings, make_optimizer
 from dlexp.train.trial import Trial
 
 
@@ -29,7 +31,8 @@ def find_build_problems(config: Mapping[str, Any]) -> list[str]:
     makers: tuple[Callable[[Mapping[str, Any]], Any], ...] = (
         make_datamodule,
         make_callbacks,
-        functools.partial(make_trainer, in_single_steps=False),
+        try_loggers,
+        try_trainer,
         try_network,
     )
     with GlobalRandomState(config["seed"]).active():
@@ -43,6 +46,28 @@ def find_build_problems(config: Mapping[str, Any]) -> list[str]:
     return problems
 
 
+def try_loggers(config: Mapping[str, Any]) -> None:
+    """Find the loggers of a job, without making any: one may make files, or ask a server."""
+    for name, settings in config["logger"].items():
+        key, target = f"logger.{name}", settings["_target_"]
+        arguments = {key: value for key, value in settings.items() if key != "_target_"}
+        found = require_arguments(key, target, **arguments, save_dir="")
+        if isinstance(found, type) and not issubclass(found, Logger):
+            allowed = "a class of pytorch_lightning.loggers.Logger's kind"
+            raise ConfigError(not_allowed(f"{key}._target_", target, allowed))
+
+
+def try_trainer(config: Mapping[str, Any]) -> None:
+    """Make a job's Trainer; raises ``ConfigError`` if this machine does not have its accelerator."""
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    there = {"auto": True, "cpu": True, "cuda": cuda, "mps": mps, "gpu": cuda or mps}
+    accelerator = config["trainer"]["accelerator"]
+    if not there[accelerator]:
+        names = [name for name, is_there in there.items() if is_there]
+        raise ConfigError(not_allowed("trainer.accelerator", accelerator, f"{listed(names)} on this machine"))
+    make_trainer(config, in_single_steps=False)
+
+
 def try_network(config: Mapping[str, Any]) -> None:
     """Make a job's network and its loss on two rows; raises ``ConfigError`` if they do not go together."""
     data = config["data"]
@@ -53,10 +78,13 @@ def try_network(config: Mapping[str, Any]) -> None:
             f"training.loss={config['training']['loss']} is not allowed: it must be a loss with "
             f"data.task={data['task']}."
         )
+    locate("model", target)
     try:
         network = make_network(network_settings(config))
     except Exception as error:
-        raise ConfigError(f"model cannot be made: {first_line(error)}.") from error
+        raise ConfigError(f"model._target_={target} cannot be made: {first_line(error)}.") from error
+    if not isinstance(network, torch.nn.Module):
+        raise ConfigError(not_allowed("model._target_", target, "a class of torch.nn.Module's kind"))
     # As Lightning converts it; half precision is not known everywhere, and shapes are the same in float32.
     dtype = torch.float64 if str(config["trainer"]["precision"]).startswith("64") else torch.float32
     network.to(dtype)
@@ -76,6 +104,13 @@ def try_network(config: Mapping[str, Any]) -> None:
         loss(outputs, y)
     except Exception as error:
         raise ConfigError(f"model._target_={target} is not allowed: {first_line(error)}.") from error
+    try:
+        make_optimizer(network, OptimizerSettings.of(config["optimizer"]))
+    except ConfigError:
+        raise
+    except Exception as error:
+        name = config["optimizer"].get("_target_")
+        raise ConfigError(f"optimizer._target_={name} cannot be made: {first_line(error)}.") from error
 
 
 def callback_problems(config: Mapping[str, Any]) -> list[str]:

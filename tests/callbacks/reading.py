@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 from pytorch_lightning import Callback
-from torch import Tensor
+from torch import Tensor, nn
 
-from dlexp.train.build import make_member
+from dlexp.records.checkpoint import load_network
+from dlexp.train.build import make_member, make_network, network_settings
 from dlexp.train.fit import fit
 from dlexp.train.member import Member
 
@@ -30,6 +31,18 @@ def arrays_of(folder: Path) -> dict[str, np.ndarray]:
     """Return the run's arrays."""
     with np.load(folder / "arrays.npz") as arrays:
         return dict(arrays)
+
+
+def networks(config: dict[str, Any], folder: Path) -> tuple[nn.Module, nn.Module]:
+    """Return a run's initial and trained network, float64."""
+    first, last = (make_network(network_settings(config)).double() for _ in range(2))
+    load_network(last, folder / "checkpoints" / "last.ckpt")
+    return first, last
+
+
+def flat(network: nn.Module) -> Tensor:
+    """Return a network's parameters as one vector."""
+    return torch.cat([p.detach().flatten() for p in network.parameters()])
 
 
 def masks_of(folder: Path) -> dict[str, np.ndarray]:

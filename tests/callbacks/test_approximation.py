@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from dlexp.train.build import make_datamodule
+from tests.callbacks.reading import networks, series
 
 TENT = ["model=tent_map", "model.depth=3", "data=tent", "trainer.max_steps=0", "trainer.precision=64-true"]
 
@@ -16,14 +17,14 @@ def test_the_pieces_of_a_tent_map_are_counted_on_the_interval(run):
     assert half.metrics["approximation/linear_pieces"] == 4
 
 
-def test_the_unexplained_variance_is_one_minus_the_coefficient_of_determination(run, networks, recorded):
+def test_the_unexplained_variance_is_one_minus_the_coefficient_of_determination(run):
     result, folder = run(
         "callbacks=[unexplained_variance]", "data=sine_cosine", "trainer.precision=64-true", "model.width=20"
     )
     data = make_datamodule(result.config).tensors(dtype=torch.float64)
-    series = recorded(folder, "test/unexplained_variance")
-    for network, found in zip(networks(result.config, folder), (series[0], series[12]), strict=True):
+    values_of = series(folder, "test/unexplained_variance")
+    for network, found in zip(networks(result.config, folder), (values_of[0], values_of[12]), strict=True):
         outputs = network(data.x_test).detach().numpy()
         y = data.y_test.numpy()
         assert found == pytest.approx(np.mean((outputs - y) ** 2) / np.var(y), rel=1e-9)
-    assert series[12] < series[0]
+    assert values_of[12] < values_of[0]

@@ -161,22 +161,6 @@ def test_no_barrier_to_a_permuted_copy_after_matching(run, tmp_path):
         assert result.metrics[f"barrier/{name}"] == pytest.approx(0, abs=1e-6)
 
 
-def test_a_convex_model_has_no_barrier(run):
-    result, folder = run(
-        "callbacks=[barrier]",
-        "callbacks.barrier.curve_steps=20",
-        "model=linear",
-        "callbacks.barrier.order_seed=9",
-        "data.batch_size=10",
-        "+model.options={initialization: pytorch}",
-        "optimizer.lr=0.02",
-    )
-    ends = arrays_of(folder)["barrier/linear_losses"][-1, [0, -1]]
-    assert abs(ends[0] - ends[1]) > 1e-4
-    assert result.metrics["barrier/linear"] == pytest.approx(0, abs=1e-7)
-    assert result.metrics["barrier/matched"] == pytest.approx(0, abs=1e-7)
-
-
 def test_the_curve_lies_below_the_line_and_arrays_and_figure_hold_all_paths(run):
     result, folder = run(
         "callbacks=[barrier]",

@@ -9,9 +9,9 @@ from torch.nn.utils import vector_to_parameters
 
 from dlexp.callbacks.critical_points import index_metrics
 from dlexp.measures.functional import mean_squared_error
-from dlexp.measures.hessian import FoundPoint, find_critical_point
+from dlexp.measures.hessian import find_critical_point
 from dlexp.train.build import make_datamodule
-from tests.callbacks.reading import arrays_of
+from tests.callbacks.reading import arrays_of, networks
 
 CRITICAL_POINTS = [
     "callbacks=[critical_points]",
@@ -30,15 +30,7 @@ CRITICAL_POINTS = [
 ]
 
 
-def found(index, loss, converged=None):
-    """Return what a search would, of points with these indices and losses."""
-    index, loss = torch.tensor(index), torch.tensor(loss, dtype=torch.float64)
-    others = torch.zeros(len(index), 2)
-    has_converged = torch.ones(len(index), dtype=torch.bool) if converged is None else torch.tensor(converged)
-    return FoundPoint(others, loss, others[:, 0], index, others, has_converged, index)
-
-
-def test_the_trained_network_starts_a_search_of_the_objective_trained(run, networks):
+def test_the_trained_network_starts_a_search_of_the_objective_trained(run):
     """Without noise; the search is done again here, and what it found is critical by plain autograd."""
     result, folder = run(
         *CRITICAL_POINTS,
@@ -89,19 +81,6 @@ def test_index_against_loss():
 def test_a_correlation_that_is_not_defined_is_nan(index, loss):
     metrics = index_metrics(torch.tensor(index, dtype=torch.long), torch.tensor(loss).double())
     assert math.isnan(metrics["critical_points/rank_correlation"])
-
-
-def test_without_weight_decay_points_are_degenerate(run):
-    """The sum of outputs that units do not need is free; a decay pins it down."""
-    settings = [*CRITICAL_POINTS, "data.n_train=3", "model.width=4", "callbacks.critical_points.noise=0"]
-    free, pinned = (
-        run(*settings, f"optimizer.weight_decay={decay}", "trainer.max_steps=200")[0].metrics
-        for decay in (0, 0.01)
-    )
-    assert free["critical_points/distinct"] >= 1
-    assert free["critical_points/degenerate_fraction"] == 1  # 17 parameters, 3 samples
-    assert pinned["critical_points/distinct"] >= 1
-    assert pinned["critical_points/degenerate_fraction"] == 0
 
 
 def test_random_matrices(run):

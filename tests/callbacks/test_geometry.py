@@ -1,29 +1,26 @@
 """The callback `geometry`: it records what the measures give on the stored network, and leaves no trace."""
 
-import csv
-
 import numpy as np
 import pytest
 import torch
-from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from dlexp.callbacks.layer_measures import hidden_layers
 from dlexp.config.callbacks import GEOMETRY_MEASURES as MEASURES
 from dlexp.measures.geometry import (
     cka_matrix,
     fisher_ratio,
     linear_cka,
+    nonlinear_modules,
     participation_ratio,
     principal_component_dimension,
     two_nn_dimension,
 )
 from dlexp.models.random_features import RandomFeatures
-from dlexp.train.build import make_datamodule, make_network, network_settings
-from tests.callbacks.reading import arrays_of, series
+from dlexp.train.build import make_datamodule
+from tests.callbacks.reading import arrays_of, networks, series
 
 CLASSES = [
     "callbacks=[geometry]",
@@ -39,23 +36,8 @@ CLASSES = [
 REGRESSION = ["callbacks=[geometry]", "data=sine_sum", "data.n_train=60", "data.n_test=50", "model.width=9"]
 
 
-@pytest.fixture
-def without_figure(monkeypatch):
-    """Draw nothing: the figure takes longer than the short runs here."""
-    monkeypatch.setattr("dlexp.callbacks.geometry.draw_geometry", lambda *_, **__: Figure())
-
-
-def names_recorded(folder):
-    with open(folder / "metrics.csv") as file:
-        return {row["name"] for row in csv.DictReader(file)}
-
-
-def networks(result, folder):
-    """Return the initial network and the one in the checkpoint."""
-    initial, final = (make_network(network_settings(result.config)) for _ in range(2))
-    stored = torch.load(folder / "checkpoints" / "last.ckpt")["state_dict"]
-    final.load_state_dict({name.removeprefix("network."): value for name, value in stored.items()})
-    return initial, final
+def in_float32(result, folder):
+    return [network.float() for network in networks(result.config, folder)]
 
 
 @torch.no_grad()
@@ -72,10 +54,10 @@ def features_of_mlp(network, x):
 def test_values_are_those_of_the_stored_network_for_classes(run):
     result, folder = run(*CLASSES, "callbacks.geometry.n_samples=70", "callbacks.geometry.pca_threshold=0.8")
     data = make_datamodule(result.config).tensors()
-    for step, network in zip((0, 12), networks(result, folder), strict=True):
+    for step, network in zip((0, 12), in_float32(result, folder), strict=True):
         train = features_of_mlp(network, data.x_train[:70])
         test = features_of_mlp(network, data.x_test[:70])
-        initial = features_of_mlp(networks(result, folder)[0], data.x_test[:70])
+        initial = features_of_mlp(in_float32(result, folder)[0], data.x_test[:70])
         for layer in range(3):
             probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
             probe.fit(train[layer].double(), data.y_train[:70])
@@ -99,26 +81,12 @@ def test_values_are_those_of_the_stored_network_for_classes(run):
 def test_a_regression_has_the_probes_mean_squared_error_and_no_classes(run):
     result, folder = run(*REGRESSION, "callbacks.geometry.probe_regularization=3.0")
     data = make_datamodule(result.config).tensors()
-    _, network = networks(result, folder)
+    _, network = in_float32(result, folder)
     train, test = (features_of_mlp(network, x)[1].double() for x in (data.x_train, data.x_test))
     probe = make_pipeline(StandardScaler(), Ridge(alpha=3.0)).fit(train, data.y_train.double())
     error = np.mean((probe.predict(test).reshape(50, 1) - data.y_test.double().numpy()) ** 2)
     assert result.metrics["geometry/probe_error"] == pytest.approx(error, rel=1e-6)
-    assert not any("class_separation" in name for name in names_recorded(folder))
-
-
-def test_arrays_hold_the_last_values_by_layer_and_the_cka_between_layers_and_the_figure_all(run):
-    result, folder = run(*CLASSES, "callbacks.geometry.every_n_steps=5")
-    assert list(series(folder, "geometry/cka")) == [0, 5, 10, 12]
-    arrays = arrays_of(folder)
-    for measure in MEASURES:
-        by_layer = [series(folder, f"geometry/{measure}/layer_{k}")[12] for k in range(3)]
-        assert np.array_equal(arrays[f"geometry/{measure}"], by_layer)
-    x = make_datamodule(result.config).tensors().x_test
-    for name, network in zip(("cka_layers_initial", "cka_layers"), networks(result, folder), strict=True):
-        expected = cka_matrix({str(k): f for k, f in enumerate(features_of_mlp(network, x))})
-        assert arrays[f"geometry/{name}"] == pytest.approx(expected.numpy(), rel=1e-9)
-    assert (folder / "figures" / "geometry.png").stat().st_size > 10_000
+    assert "class_separation" not in (folder / "metrics.csv").read_text()
 
 
 def test_only_the_measures_and_layers_asked_for(run):
@@ -128,7 +96,8 @@ def test_only_the_measures_and_layers_asked_for(run):
         "callbacks.geometry.layers=[hidden_2]",
         "callbacks.geometry.at_start=false",
     )
-    geometry = {name for name in names_recorded(folder) if name.startswith("geometry/")}
+    rows = [row.split(",") for row in (folder / "metrics.csv").read_text().splitlines()]
+    geometry = {row[2] for row in rows if row[2].startswith("geometry/")}
     ending = ["", "/layer_0", "/layer_1"]
     assert geometry == {f"geometry/pca_dimension{end}" for end in ending}
     assert list(series(folder, "geometry/pca_dimension")) == [12]
@@ -138,15 +107,9 @@ def test_only_the_measures_and_layers_asked_for(run):
 
 def test_the_layers_are_the_activations():
     generator = torch.Generator().manual_seed(0)
-    assert hidden_layers(RandomFeatures(input_dim=3, width=5, generator=generator)) == ["activation"]
+    assert nonlinear_modules(RandomFeatures(input_dim=3, width=5, generator=generator)) == ["activation"]
     network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, affine=False), nn.ReLU(), nn.Linear(2, 1))
-    assert hidden_layers(network) == ["2"]
-
-
-def test_a_linear_model_is_measured_at_its_input(run):
-    result, folder = run("callbacks=[geometry]", "model=linear")
-    assert series(folder, "geometry/cka") == {0: pytest.approx(1), 12: pytest.approx(1)}
-    assert result.metrics["geometry/pca_dimension"] == result.metrics["geometry/pca_dimension/layer_0"]
+    assert nonlinear_modules(network) == ["2"]
 
 
 def test_constant_features_have_dimension_0_and_no_alignment_or_separation(run):
@@ -178,44 +141,15 @@ def test_one_class_leaves_undefined_only_what_needs_more(run, overrides, undefin
         assert np.isnan(values).all() if measure == undefined else np.isfinite(values).all()
 
 
-def test_a_network_that_diverges_between_two_checks_does_not_fail(run):
-    result, folder = run(
-        *REGRESSION,
-        "optimizer=sgd",
-        "optimizer.lr=1e6",
-        "trainer.max_steps=60",
-        "training.stopping.check_every_n_steps=60",
-        "training.log_points.spacing=linear",
-        "training.log_points.every_n_steps=60",
-        "callbacks.geometry.every_n_steps=1",
-    )
-    assert result.status == "diverged"
-    values = list(series(folder, "geometry/cka").values())
-    assert np.isfinite(values[0])
-    assert len(values) < 60  # a network whose weights are no longer finite is not measured
-
-
-@pytest.mark.slow
-def test_layers_of_a_network_that_has_learnt_parity_show_it_and_those_of_an_untrained_one_do_not(run):
-    _, folder = run(
-        "callbacks=[geometry]",
-        "callbacks.geometry.n_samples=null",
-        "callbacks.geometry.measures=[probe_error,pca_dimension]",
-        "data=parity",
-        "data.batch_size=128",
-        "model=mlp",
-        "model.depth=4",
-        "model.width=64",
-        "optimizer=adam",
-        "optimizer.lr=0.003",
-        "optimizer.schedule=constant",
-        "trainer.max_steps=1500",
-    )
-    errors, components = (
-        np.array([list(series(folder, f"geometry/{m}/layer_{k}").values()) for k in range(5)]).T
-        for m in ("probe_error", "pca_dimension")
-    )
-    assert errors[:, 0] == pytest.approx(0.5, abs=0.05)
-    assert (errors[0] > 0.38).all()
-    assert (errors[1, 2:] < 0.1).all()
-    assert (components[1, 2:] < 0.6 * components[0, 2:]).all()
+def test_arrays_hold_the_last_values_by_layer_and_the_cka_between_layers_and_the_figure_all(run):
+    result, folder = run(*CLASSES, "callbacks.geometry.every_n_steps=5")
+    assert list(series(folder, "geometry/cka")) == [0, 5, 10, 12]
+    arrays = arrays_of(folder)
+    for measure in MEASURES:
+        by_layer = [series(folder, f"geometry/{measure}/layer_{k}")[12] for k in range(3)]
+        assert np.array_equal(arrays[f"geometry/{measure}"], by_layer)
+    x = make_datamodule(result.config).tensors().x_test
+    for name, network in zip(("cka_layers_initial", "cka_layers"), in_float32(result, folder), strict=True):
+        expected = cka_matrix({str(k): f for k, f in enumerate(features_of_mlp(network, x))})
+        assert arrays[f"geometry/{name}"] == pytest.approx(expected.numpy(), rel=1e-9)
+    assert (folder / "figures" / "geometry.png").stat().st_size > 10_000

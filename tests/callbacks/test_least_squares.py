@@ -64,15 +64,6 @@ def test_the_ridge_counts_the_readout_s_own_weights(run):
     assert result.metrics["weights/norm"] == pytest.approx(norm, rel=1e-9)
 
 
-def test_it_solves_on_top_of_what_training_made(run):
-    trained, _ = run("callbacks=none", *SETTINGS[1:-1], "trainer.max_steps=20", "model.width=5")
-    solved, folder = run(*SETTINGS[:-1], "trainer.max_steps=20", "model.width=5")
-    assert solved.metrics["train/loss"] < trained.metrics["train/loss"]
-    state = torch.load(folder / "checkpoints" / "last.ckpt")["state_dict"]
-    initial = make_network(network_settings(solved.config)).hidden_1.weight
-    assert not torch.allclose(state["network.hidden_1.weight"], initial.double())
-
-
 @pytest.mark.parametrize("model", ["linear", "random_features"])
 def test_models_linear_in_their_parameters_reach_the_limit_of_gradient_descent(run, model):
     result, _ = run("callbacks=[least_squares,min_norm]", *SETTINGS[1:], f"model={model}")

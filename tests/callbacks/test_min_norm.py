@@ -68,19 +68,6 @@ def test_from_a_random_start_it_keeps_what_the_data_do_not_see(run):
     assert np.linalg.norm(trained_weights(folder) - solution - unseen) < 1e-12
 
 
-def test_adam_interpolates_with_a_larger_norm(run):
-    result, folder = run(*LEAST_SQUARES, "optimizer=adam", "optimizer.lr=0.01", "trainer.max_steps=2000")
-    x, y = data_of(result)
-    weights = trained_weights(folder)
-    solution = np.linalg.pinv(x) @ y
-    assert result.metrics["train/loss"] < 1e-10
-    assert 1.05 < result.metrics["min_norm/norm_ratio"] < 1.3
-    ratio = np.linalg.norm(weights) / np.linalg.norm(solution)
-    assert result.metrics["min_norm/norm_ratio"] == pytest.approx(ratio, rel=1e-9)
-    relative = np.linalg.norm(weights - solution) / np.linalg.norm(solution)
-    assert result.metrics["min_norm/relative_distance"] == pytest.approx(relative, rel=1e-9)
-
-
 def test_a_frozen_first_layer_is_part_of_the_design(run):
     """Random features of 60 units on 30 samples."""
     result, folder = run(

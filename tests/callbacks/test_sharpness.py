@@ -8,13 +8,14 @@ from dlexp.losses import LOSSES
 from dlexp.measures.sharpness import average, one_step, worst_case
 from dlexp.seeding import make_generator
 from dlexp.train.build import make_datamodule
+from tests.callbacks.reading import networks, series
 
 SHARPNESS = ["callbacks=[sharpness]", "trainer.precision=64-true"]
 SMALL = [*SHARPNESS, "data.n_train=15", "data.input_dim=3", "model.width=5", "model.activation=tanh"]
 NAMES = ["worst_case", "one_step", "average", "average_standard_error", "adaptive"]
 
 
-def test_a_quadratic_loss_at_its_minimum_has_the_closed_forms(run, networks):
+def test_a_quadratic_loss_at_its_minimum_has_the_closed_forms(run):
     """Without noise the gradient vanishes on any rows, and L(w + d) - L(w) = d^T H d / 2, H = X^T X / n."""
     radius, adaptive_radius = 0.3, 0.2
     result, folder = run(
@@ -51,7 +52,7 @@ def test_a_quadratic_loss_at_its_minimum_has_the_closed_forms(run, networks):
     assert abs(metrics["sharpness/average"] - mean) < 4 * error < 0.2 * mean
 
 
-def test_values_are_those_of_the_measures_at_each_step(run, recorded, networks):
+def test_values_are_those_of_the_measures_at_each_step(run):
     result, folder = run(
         *SMALL,
         "callbacks.sharpness.every_n_steps=5",
@@ -80,13 +81,13 @@ def test_values_are_those_of_the_measures_at_each_step(run, recorded, networks):
         }
         assert list(expected) == NAMES
         for name, value in expected.items():
-            assert recorded(folder, f"sharpness/{name}")[step] == pytest.approx(value, rel=1e-9)
+            assert series(folder, f"sharpness/{name}")[step] == pytest.approx(value, rel=1e-9)
         assert expected["one_step"] <= expected["worst_case"]
     for name in NAMES:
-        assert list(recorded(folder, f"sharpness/{name}")) == [0, 5, 10, 12]
+        assert list(series(folder, f"sharpness/{name}")) == [0, 5, 10, 12]
 
 
-def test_a_value_does_not_depend_on_what_else_is_measured_or_when(run, recorded):
+def test_a_value_does_not_depend_on_what_else_is_measured_or_when(run):
     every, _ = run(*SMALL, "callbacks.sharpness.every_n_steps=3")
     for measure in ("average", "adaptive"):
         alone, folder = run(
@@ -95,4 +96,4 @@ def test_a_value_does_not_depend_on_what_else_is_measured_or_when(run, recorded)
         names = [name for name in alone.metrics if name.startswith("sharpness/")]
         assert all(measure in name for name in names)
         assert {name: every.metrics[name] for name in names} == {name: alone.metrics[name] for name in names}
-        assert list(recorded(folder, f"sharpness/{measure}")) == [12]
+        assert list(series(folder, f"sharpness/{measure}")) == [12]

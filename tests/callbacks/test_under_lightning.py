@@ -15,7 +15,7 @@ from dlexp.callbacks.ntk import NTK
 from dlexp.callbacks.pruning import Pruning
 from dlexp.callbacks.sharpness import Sharpness
 from dlexp.measures.hessian import spectrum
-from dlexp.measures.ntk import empirical_ntk, kernel_drift
+from dlexp.measures.ntk import empirical_ntk, relative_distance
 from dlexp.train.member import Member
 
 
@@ -59,7 +59,7 @@ def test_each_measures_without_changing_the_training():
     assert recorder.final["hessian/lambda_max"] == pytest.approx(float(found[-1]), rel=1e-5)
     torch.manual_seed(0)
     first = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1))
-    drift = kernel_drift(empirical_ntk(member.network, data.x_train), empirical_ntk(first, data.x_train))
+    drift = relative_distance(*(empirical_ntk(n, data.x_train) for n in (member.network, first)))
     assert recorder.final["ntk/drift"] == pytest.approx(drift, rel=1e-5)
     assert recorder.series("barrier/linear")[1][0] == pytest.approx(0, abs=1e-6)
     for name in ("sharpness/worst_case", "landscape/plane_minimum", "geometry/cka", "barrier/curve"):

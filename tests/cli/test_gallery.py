@@ -1,4 +1,4 @@
-"""The README's gallery: no older than the settings of the studies that it shows."""
+"""The gallery: no older than the settings of the studies that it shows."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dlexp.cli.gallery import settings_digests
-from dlexp.report.gallery import BEGIN, END, gallery_text, region_text, replace_gallery
+from dlexp.report.gallery import gallery_text
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 GALLERY = REPOSITORY / "outputs" / "gallery"
@@ -22,34 +22,11 @@ def test_every_study_is_shown_as_it_is_set_now(entries):
     assert shown == settings_digests(), "run `make gallery`"
 
 
-def test_the_readme_shows_what_the_gallery_holds(entries):
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    assert gallery_text(entries) in readme
+def test_the_page_shows_what_the_gallery_holds(entries):
+    assert (REPOSITORY / "docs" / "gallery.md").read_text(encoding="utf-8") == gallery_text(entries)
     for entry in entries.values():
         assert (GALLERY / entry["figure"]).stat().st_size > 10_000
 
 
 def test_no_study_is_shown_from_a_quick_look(entries):
     assert all("debug" not in entry["command"] for entry in entries.values())
-
-
-@pytest.mark.parametrize(
-    ("region", "text"),
-    [
-        ((1, 2.5), "1 to 2.5"),
-        ((float("-inf"), 2), "at most 2"),
-        ((1, float("inf")), "at least 1"),
-        ((float("-inf"), float("inf")), "any value"),
-    ],
-)
-def test_regions_in_words(region, text):
-    assert region_text(region) == text
-
-
-def test_only_what_is_between_the_markers_is_replaced():
-    assert (
-        replace_gallery(f"a\n{BEGIN}\nold\n{END}\nb\n", f"{BEGIN}\nnew\n{END}")
-        == f"a\n{BEGIN}\nnew\n{END}\nb\n"
-    )
-    with pytest.raises(ValueError, match="once each"):
-        replace_gallery("a", "b")

@@ -109,7 +109,7 @@ def test_mistakes_are_told_before_anything_runs(command: Command, tmp_path: Path
             {"claims": []},
             "study.claims is not a key of a study; allowed: python, arms, fast. Question, claims",
         ),
-        ({"arms": ["a"]}, "study.arms=['a'] is not allowed: it must be a mapping."),
+        ({"arms": ["a"]}, "study.arms=[a] is not allowed: it must be a mapping."),
         ({"python": 3}, "study.python=3 is not allowed: it must be a module or a file."),
     ],
 )

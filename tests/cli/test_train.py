@@ -3,11 +3,9 @@
 import json
 import os
 import re
-import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -209,97 +207,6 @@ def test_a_second_call_trains_what_is_not_done(cwd):
     assert json.loads(damaged.read_text())["metrics"] == good
     call(*sweep, "rerun=true", cwd=cwd)
     assert all(path.stat().st_mtime_ns != t for path, t in written.items())
-
-
-def start(arguments, cwd):
-    return subprocess.Popen(
-        [*TRAIN, *arguments],
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(cwd),
-        # a shell starts its background jobs with SIGINT ignored, and the tests may be one
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 200
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-@pytest.mark.parametrize(
-    ("sent", "code"),
-    [
-        (signal.SIGINT, 130),
-        pytest.param(signal.SIGKILL, -9, marks=pytest.mark.slow),
-        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
-    ],
-)
-def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(sent, code, cwd):
-    # one job after the other, so that some are finished when it is interrupted
-    sweep = ["-m", "model.width=1,2,3", "trainer.max_steps=3000", "hydra/launcher=serial"]
-    process = start(sweep, cwd)
-    wait_for(lambda: list(cwd.glob("outputs/train/width=1*/result.json")))
-    process.send_signal(sent)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert len(stderr.splitlines()) == (sent != signal.SIGKILL)
-    finished = {path: path.stat().st_mtime_ns for path in cwd.glob("outputs/train/*/result.json")}
-    assert 1 <= len(finished) < 3
-    assert call(*sweep, cwd=cwd).returncode == 0
-    assert statuses(cwd, "train") == ["done"] * 3
-    assert all(path.stat().st_mtime_ns == t for path, t in finished.items())
-
-
-@pytest.mark.slow
-def test_a_termination_while_the_report_is_made_is_one_line(cwd):
-    sweep = ["-m", "seed=0,1", *FAST]
-    call(*sweep, cwd=cwd)
-    table = cwd / "outputs" / "train_fast" / "runs.csv"
-    (cwd / "sitecustomize.py").write_text(
-        "import os, time\n"
-        "replace = os.replace\n"
-        "def wait(source, target, **kwargs):\n"
-        "    if str(target).endswith('runs.csv'):\n"
-        "        open('waits', 'w').close()\n"
-        "        time.sleep(200)\n"
-        "    replace(source, target, **kwargs)\n"
-        "os.replace = wait\n"
-    )
-    table.unlink()
-    process = start(sweep, cwd)
-    wait_for((cwd / "waits").exists)
-    process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=60)
-    assert (process.returncode, len(stderr.splitlines())) == (143, 1)
-    assert not table.exists()
-    (cwd / "sitecustomize.py").unlink()
-    assert call(*sweep, cwd=cwd).returncode == 0
-    assert table.exists()
-
-
-@pytest.mark.parametrize("file", [pytest.param("runs.csv", marks=pytest.mark.slow), "report.html"])
-def test_a_report_that_cannot_be_written_is_named(file, cwd):
-    sweep = ["-m", "seed=0,1", *FAST]
-    (cwd / "outputs" / "train_fast" / file / "in the way").mkdir(parents=True)
-    done = call(*sweep, cwd=cwd)
-    assert done.returncode == 1
-    assert "test loss" in done.stdout
-    assert re.fullmatch(rf"\S*outputs/train_fast/{file} cannot be written: .*\.\n", done.stderr)
-    assert statuses(cwd) == ["done"] * 2
-
-
-@pytest.mark.slow
-def test_two_sweeps_on_one_folder_at_once(cwd):
-    both = [start(["-m", "model.width=1,2,3,4", *FAST], cwd) for _ in "ab"]
-    outputs = [process.communicate(timeout=240) for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
-    assert len(list(cwd.glob("outputs/train_fast/width=*/events.*"))) == 4  # trained once each
-    assert len((cwd / "outputs" / "train_fast" / "runs.csv").read_text().splitlines()) == 5
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--cfg", "job"], ["--info", "defaults"]])

@@ -18,18 +18,34 @@ OPTION_FILES = {
     "data/short.yaml": "generator: {_target_: my.law}\ninput_dim: 3\nn_train: 5\nn_test: 5\nnoise: 0\n",
     "data/listed.yaml": "- 1\n",
     "data/elsewhere.yaml": "defaults: [nowhere]\n",
+    "data/scalar.yaml": "3\n",
+    "data/tab.yaml": "n_train:\t5\n",
+    "callbacks/without.yaml": "without: {rate: 2}\n",
+    "callbacks/flat.yaml": "_target_: my.Callback\n",
+    "study/own.yaml": "# @package _global_\nname: own\nstudy: {arms: {a: {model.width: 2}}}\n",
+    "study/list.yaml": "# @package _global_\nstudy: [1, 2]\n",
+    "study/arm.yaml": "# @package _global_\nstudy: {arms: {a: 3}}\n",
+    "study/python.yaml": "# @package _global_\nstudy: {python: nowhere.py}\n",
+    "study/key.yaml": "# @package _global_\nstudy: {arms: {a: {modle.width: 2}}}\n",
     "callbacks/mine.yaml": "mine: {_target_: my.Callback, rate: 2, seed: null}\n",
 }
 
 
 @pytest.fixture(scope="session")
-def composer(tmp_path_factory: pytest.TempPathFactory) -> Composer:
-    """Return the composer of a sweep that finds some options of a user's own too."""
+def option_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with some options of a user's own, wrong ones among them."""
     folder = tmp_path_factory.mktemp("conf")
     for name, text in OPTION_FILES.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
-    return composer_of([f"hydra.searchpath=[file://{folder}]"])
+    (folder / "data" / "binary.yaml").write_bytes(b"\xff\xfe")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def composer(option_files: Path) -> Composer:
+    """Return the composer of a sweep that finds these options too."""
+    return composer_of([f"hydra.searchpath=[file://{option_files}]"])
 
 
 @pytest.fixture(scope="session")

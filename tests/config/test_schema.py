@@ -9,7 +9,7 @@ import yaml
 from pytorch_lightning import Trainer
 
 from dlexp.config.callbacks import SETTINGS
-from dlexp.config.check import DEFAULTS, known_keys
+from dlexp.config.check import FIELDS
 from dlexp.config.names import ACCELERATORS, ACTIVATIONS, FAMILIES, LAWS, OPTIMIZERS, PRECISIONS
 from dlexp.config.schema import Config, TrainerConfig, steps_per_epoch, total_steps
 from tests.config.conftest import CONF
@@ -35,12 +35,12 @@ def named(target):
 def test_every_key_stands_in_yaml_with_its_default():
     in_yaml = dict(leaves(BASE))
     del in_yaml["study"]
-    sections = {key.rpartition(".")[0] for key in known_keys()}
-    assert set(in_yaml) == set(known_keys()) - sections
+    sections = {key.rpartition(".")[0] for key in FIELDS}
+    assert set(in_yaml) == set(FIELDS) - sections
     derived = ("data.seed", "data.order_seed", "model.seed", "training.loss", "seed")
     for key, default in in_yaml.items():
-        if key in DEFAULTS:
-            assert default == DEFAULTS[key], key
+        if not FIELDS[key].is_required():
+            assert default == FIELDS[key].default, key
         else:
             assert default == "???" or key in (*derived, "data.generator"), key
 
@@ -89,7 +89,7 @@ def test_a_models_settings_are_its_arguments(target):
     arguments = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
     family = FAMILIES[target]
     assert set(family.takes) - {"budget"} <= arguments
-    settings = {key.partition(".")[2] for key in known_keys() if key.startswith("model.")}
+    settings = {key.partition(".")[2] for key in FIELDS if key.startswith("model.")}
     assert settings & arguments == set(family.takes) - {"budget"}
     assert set(family.needs) <= set(family.takes)
 

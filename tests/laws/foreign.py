@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from pytorch_lightning import Callback
 from torch import Tensor, nn
 
 from dlexp.callbacks.base import MeasureCallback
@@ -49,6 +50,28 @@ class Restarting(MeasureCallback):
             masks = {name: (torch.arange(p.numel()) % 2).view(p.shape).to(p) for name, p in weights.items()}
             module.restart(self.initial, masks)
         return {"restarting/largest": largest}
+
+
+class Secretive(MeasureCallback):
+    """Keeps what cannot be looked into."""
+
+    name = "secretive"
+
+    def measure(self, module: Any) -> Mapping[str, float]:
+        """Return nothing."""
+        self.kept = lambda: 0
+        return {}
+
+
+class Plain(Callback):
+    """One that has nothing of dlexp's."""
+
+    def on_fit_end(self, trainer: Any, module: Any) -> None:
+        """Do nothing."""
+
+
+class Lazy(torch.optim.SGD):
+    """An optimizer that may remember anything."""
 
 
 class DoubledTanh(nn.Tanh):

@@ -7,11 +7,12 @@ script) is forked for each command.
 import errno
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,11 @@ class Fault:
     """What is to go wrong in a process.
 
     Attributes:
-        kind: ``error``: a write is refused as on a full disk; ``kill``: the process dies in its place;
-            ``size``: no file can grow beyond a size, so that the larger ones are cut short.
-        at: the number of the write (a file opened for writing, renamed, removed, a folder made), or the size.
+        kind: ``error``: a write is refused as on a full disk, ``full``: all from there on; ``kill``: the
+            process dies in its place; ``size``: no file can grow beyond a size, so that larger ones are cut
+            short; ``clock``: the process dies after so many ms; ``files``: no more can be open at once.
+        at: the number of the write (a file opened for writing, renamed, removed, a folder made), the size,
+            the time or the number.
         within: the folder whose writes count.
     """
 
@@ -62,9 +65,15 @@ class Processes:
             env={**os.environ, "PYTHONPATH": paths},
         )
 
-    def command(self, *arguments: str, cwd: Path, fault: Fault | None = None) -> Ended:
+    def command(
+        self,
+        *arguments: str,
+        cwd: Path,
+        fault: Fault | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Ended:
         """Run ``python scripts/train.py`` with these arguments in a folder, to its end."""
-        return self._ask(cwd, fault, arguments=arguments)
+        return self._ask(cwd, fault, arguments=arguments, environment=dict(environment or {}))
 
     def train(self, configs: Sequence[Config], folder: Path, fault: Fault | None = None) -> Ended:
         """Train jobs into the folders ``0``, ``1``, ... of a folder, those that may share a stack as one."""
@@ -109,6 +118,7 @@ def _run(request: dict[str, Any], printed: Path, counted: Path) -> None:
     os.dup2(out, 2)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.chdir(request["folder"])
+    os.environ |= request.get("environment", {})
     if request["fault"]:
         _let_happen(Fault(**request["fault"]), counter)
     code = 1
@@ -132,10 +142,12 @@ def _run(request: dict[str, Any], printed: Path, counted: Path) -> None:
 
 def _let_happen(fault: Fault, counter: int) -> None:
     """Count the writes of this process, and let the fault happen; one at -1 never does."""
-    if fault.kind == "size":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_FSIZE, (fault.at, fault.at))
+    limits = {"size": resource.RLIMIT_FSIZE, "files": resource.RLIMIT_NOFILE}
+    if fault.kind in limits:
+        resource.setrlimit(limits[fault.kind], (fault.at, fault.at))
+        return
+    if fault.kind == "clock":
+        signal.setitimer(signal.ITIMER_REAL, fault.at / 1000)  # nothing catches what it sends
         return
     within, count = os.path.abspath(fault.within), 0
 
@@ -145,11 +157,12 @@ def _let_happen(fault: Fault, counter: int) -> None:
             return
         os.pwrite(counter, str(count + 1).encode(), 0)
         count += 1
-        if count - 1 != fault.at:
+        takes_space = event in ("open", "os.mkdir")
+        if count - 1 != fault.at and not (fault.kind == "full" and takes_space and count > fault.at):
             return
         if fault.kind == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
-        elif fault.kind == "error":
+        elif fault.kind in ("error", "full"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(arguments[0]))
 
     sys.addaudithook(hook)

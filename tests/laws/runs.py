@@ -110,6 +110,17 @@ def train_together(
         return [read(own) for own in folders]
 
 
+def train_with_snapshots(
+    configs: Sequence[Config], folder: Path, minutes: float | None, *, engine: str | None = None
+) -> list[Outcome]:
+    """Return what comes of some jobs, a snapshot left every ``minutes``; they go on from one."""
+    folders = [folder / str(number) for number in range(len(configs))]
+    plain = [{**config, "snapshot_minutes": minutes} for config in configs]
+    tasks = [Task(config, [], own) for config, own in zip(plain, folders, strict=True)]
+    run_tasks(tasks, engine=engine, snapshots=folder / "snapshots")
+    return [read(own) for own in folders]
+
+
 @contextlib.contextmanager
 def _eager() -> Iterator[None]:
     by_size = functools.partial(dlexp.train.stacks.buckets.partition, layer_overhead=0.0)

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 LIMIT_S = 40  # of processor time: a busy machine changes no verdict
-PATIENCE_S = 150  # for one that waits for ever
+PATIENCE_S = 300  # for one that waits for ever
 NOTICED = (1, 2, 3)  # pytest: a test failed, a test file could not be loaded, pytest itself broke
 NO_TESTS = 5
 
@@ -46,39 +46,61 @@ LAWS_OF = {
 """By folder, the laws that a fault there can break."""
 
 
-def tests_for(module: Path) -> list[str]:
-    """Return what pytest is asked to run for a module, in this order."""
+def tests_for(module: Path) -> list[list[str]]:
+    """Return what pytest is asked to run for a module, one call after the other."""
     _, *folders, name = module.parts
     stem = name.removesuffix(".py")
     places = [Path("tests", *folders[:depth]) for depth in range(len(folders), 0, -1)]
     places = [place for place in places if place.is_dir()]
     own = [str(path) for place in places for path in sorted(place.glob(f"test_{stem}*.py"))]
-    laws, rest = LAWS_OF.get(folders[0], []), [str(place) for place in places]
+    laws = LAWS_OF.get(folders[0], [])
+    others = [str(path) for place in places for path in sorted(place.rglob("test_*.py"))]
+    rest = [path for path in dict.fromkeys(others) if path not in own]
     # Most state lies in training, and the laws find its faults soonest.
-    found = [*own, *laws, *rest] if folders[0] == "train" else [*own, *rest, *laws]
-    return [test for test in dict.fromkeys(found) if Path(test.split("::")[0]).exists()]
+    calls = [own, laws, rest] if folders[0] == "train" else [own, rest, laws]
+    return [
+        call for call in ([t for t in tests if Path(t.split("::")[0]).exists()] for tests in calls) if call
+    ]
 
 
 def main() -> None:
     """Run the tests of the mutated file; exit with 1 if one fails, with 0 if none does in time."""
     module = Path(sys.argv[1]) if len(sys.argv) > 1 else mutated()
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    left = float(LIMIT_S)
+    for tests in tests_for(module):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        code = run(tests, max(1, round(left)))
+        if code in NOTICED:
+            sys.exit(1)
+        if code < 0:
+            break
+        if code not in (0, NO_TESTS):
+            raise SystemExit(f"pytest ended with {code}")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        left -= after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        if left <= 0:
+            break
+    else:
+        sys.exit(0)
+    print("limit reached without a failure")
+
+
+def run(tests: list[str], limit_s: int) -> int:
+    """Run tests until one fails; return pytest's exit code, a negative one where the limit ended it."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", *tests]
     process = subprocess.Popen(
-        [*command, *tests_for(module)],
+        command,
         start_new_session=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (LIMIT_S, LIMIT_S + 1)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s + 1)),
     )
     try:
-        code = process.wait(PATIENCE_S)
+        return process.wait(PATIENCE_S)
     except subprocess.TimeoutExpired:
-        code = -signal.SIGKILL
-    if code < 0:
-        print("limit reached without a failure")
-    elif code not in (0, NO_TESTS, *NOTICED):
-        raise SystemExit(f"pytest ended with {code}")
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # whatever the tests have started
-    sys.exit(int(code in NOTICED))
+        return -signal.SIGKILL
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # whatever the tests have started
+        process.wait()
 
 
 def mutated() -> Path:

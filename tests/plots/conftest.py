@@ -1,8 +1,5 @@
 """Panels to draw into, in dlexp's look."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
 from dlexp.plots import look
@@ -10,11 +7,11 @@ from dlexp.plots.page import new_page
 
 
 @pytest.fixture(autouse=True)
-def in_dlexps_look() -> Iterator[None]:
+def in_dlexps_look():
     with look():
         yield
 
 
 @pytest.fixture
-def axes() -> Any:
+def axes():
     return new_page()[1][0]

@@ -19,7 +19,7 @@ def points_of(x: Any, y: Any) -> list[Any]:
 
 @settings(deadline=None, max_examples=30)
 @given(st.floats(-4, 4), st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=5))
-def test_a_law_has_its_slope_and_goes_through_the_geometric_mean(slope: float, y: list[float]) -> None:
+def test_a_law_has_its_slope_and_goes_through_the_geometric_mean(slope, y):
     axes = log(new_page()[1][0])
     x = 2.0 ** np.arange(len(y))
     law(axes, slope, points_of([*x, 0.0], [*y, 1.0]))
@@ -30,7 +30,7 @@ def test_a_law_has_its_slope_and_goes_through_the_geometric_mean(slope: float, y
     assert u[[0, -1]] == pytest.approx(np.log(x)[[0, -1]])
 
 
-def test_a_law_says_its_slope_after_its_label(axes: Any) -> None:
+def test_a_law_says_its_slope_after_its_label(axes):
     points = points_of([1, 2], [1, 2])
     law(axes, -0.5, points)
     law(axes, 1, points, "theory")
@@ -40,9 +40,7 @@ def test_a_law_says_its_slope_after_its_label(axes: Any) -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.floats(0.1, 10), min_size=2, max_size=6), st.floats(0.1, 10), st.booleans())
-def test_crossings_are_where_a_dense_interpolation_changes_sign(
-    y: list[float], level: float, is_log: bool
-) -> None:
+def test_crossings_are_where_a_dense_interpolation_changes_sign(y, level, is_log):
     x = np.arange(1.0, len(y) + 1)
     found = crossings(x.tolist(), y, [level] * len(y), logarithmic=is_log)
     scale = np.log if is_log else np.asarray
@@ -55,7 +53,7 @@ def test_crossings_are_where_a_dense_interpolation_changes_sign(
     assert all(min(abs(scale(np.array(found)) - place)) < 1e-3 for place in expected)
 
 
-def test_a_crossing_of_two_lines_and_none_where_they_do_not(axes: Any) -> None:
+def test_a_crossing_of_two_lines_and_none_where_they_do_not(axes):
     log(axes, "x")
     x = [1.0, 4.0, 16.0]
     crossing(axes, points_of(x, x), points_of(x, [16.0, 4.0, 1.0]), "equal", color="red")
@@ -66,7 +64,7 @@ def test_a_crossing_of_two_lines_and_none_where_they_do_not(axes: Any) -> None:
     assert [text.get_text() for text in axes.texts] == ["equal"]
 
 
-def test_thresholds_and_diagonals(axes: Any) -> None:
+def test_thresholds_and_diagonals(axes):
     threshold(axes, "edge", y=2.0)
     threshold(axes, x=3.0)
     axes.set(xlim=(0, 4), ylim=(-1, 3))
@@ -81,13 +79,13 @@ def test_thresholds_and_diagonals(axes: Any) -> None:
 
 
 @pytest.mark.parametrize("places", [{}, {"x": 1.0, "y": 1.0}])
-def test_a_threshold_is_at_one_place(axes: Any, places: dict[str, float]) -> None:
+def test_a_threshold_is_at_one_place(axes, places):
     with pytest.raises(ValueError, match="is at an x or at a y"):
         threshold(axes, "edge", **places)
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_texts_stand_in_the_panel_and_cover_no_line_where_there_is_room(seed: int) -> None:
+def test_texts_stand_in_the_panel_and_cover_no_line_where_there_is_room(seed):
     random = np.random.default_rng(seed)
     figure, (axes,) = new_page()
     x = np.geomspace(1, 1000, 6)
@@ -111,7 +109,7 @@ def test_texts_stand_in_the_panel_and_cover_no_line_where_there_is_room(seed: in
         assert not ((drawn > (box.x0, box.y0)) & (drawn < (box.x1, box.y1))).all(axis=1).any()
 
 
-def test_a_text_beside_a_line_that_is_out_of_sight_stays_where_it_is(axes: Any) -> None:
+def test_a_text_beside_a_line_that_is_out_of_sight_stays_where_it_is(axes):
     axes.set(xlim=(0, 1), ylim=(0, 1))
     beside(axes, "far away", [(5, 5), (6, 6)])
     (text,) = axes.texts

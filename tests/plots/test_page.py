@@ -25,7 +25,7 @@ def texts_of(figure: Any) -> list[str]:
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("n_panels", [1, 2, 3])
-def test_legends_never_cover_data_and_lie_on_the_page(seed: int, n_panels: int) -> None:
+def test_legends_never_cover_data_and_lie_on_the_page(seed, n_panels):
     random = np.random.default_rng(seed)
     figure, panels = new_page(n_panels)
     for i, axes in enumerate(panels):
@@ -56,14 +56,14 @@ def test_legends_never_cover_data_and_lie_on_the_page(seed: int, n_panels: int) 
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_panels_own_legend_covers_no_point(axes: Any, seed: int) -> None:
+def test_a_panels_own_legend_covers_no_point(axes, seed):
     random = np.random.default_rng(seed)
     scatter(axes, random.random(seed * 3 + 1), random.random(seed * 3 + 1), "points")
     band(axes, points_of(random, 3), "means")
     assert inside(obstacles(axes), legend(axes).get_window_extent()) == 0
 
 
-def test_panels_that_share_a_label_share_a_legend_above() -> None:
+def test_panels_that_share_a_label_share_a_legend_above():
     figure, (left, right) = new_page(2)
     for axes, labels in ((left, "ab"), (right, "bc")):
         for label in labels:
@@ -75,7 +75,7 @@ def test_panels_that_share_a_label_share_a_legend_above() -> None:
     assert left.get_legend() is right.get_legend() is None
 
 
-def test_other_panels_have_their_own() -> None:
+def test_other_panels_have_their_own():
     figure, panels = new_page(2)
     for axes, label in zip(panels, "ab", strict=True):
         paths(axes, [([0, 1], [1, 2])], label)
@@ -84,7 +84,7 @@ def test_other_panels_have_their_own() -> None:
     assert [axes.get_legend().get_texts()[0].get_text() for axes in panels] == ["a", "b"]
 
 
-def test_what_lines_and_dots_are_is_said_from_what_is_drawn() -> None:
+def test_what_lines_and_dots_are_is_said_from_what_is_drawn():
     figure, (left, right) = new_page(2)
     band(left, [(1, 1.0, 0.5, 1.5, (0.5, 1.5)), (2, 1.0, 0.5, 1.5, (0.5, 1.0, 1.5))], "measured")
     paths(right, [([0, 1], [1, 2])] * 4, "measured")
@@ -94,7 +94,7 @@ def test_what_lines_and_dots_are_is_said_from_what_is_drawn() -> None:
     ]
 
 
-def test_what_is_missing_is_said_and_takes_nothing_with_it() -> None:
+def test_what_is_missing_is_said_and_takes_nothing_with_it():
     figure, (left, right) = new_page(2)
     paths(left, [([0, 1], [1, 2])], "here")
     paths(left, [], "there")
@@ -108,7 +108,7 @@ def test_what_is_missing_is_said_and_takes_nothing_with_it() -> None:
 
 
 @pytest.mark.parametrize(("panels", "grid"), [(1, (1, 1)), (2, (1, 2)), (3, (2, 2)), ((1, 3), (1, 3))])
-def test_panels_stand_in_rows(panels: Any, grid: tuple[int, int]) -> None:
+def test_panels_stand_in_rows(panels, grid):
     figure, axes = new_page(panels)
     assert len(axes) == (panels if isinstance(panels, int) else 3)
     assert axes[0].get_gridspec().get_geometry() == grid
@@ -117,7 +117,7 @@ def test_panels_stand_in_rows(panels: Any, grid: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("title", ["100 $ and a half", "x$y$", "$a^$", "a $f_0$"])
-def test_any_title_is_written(title: str) -> None:
+def test_any_title_is_written(title):
     figure, (axes,) = new_page()
     paths(axes, [([0, 1], [1, 2])])
     finish(figure, title)
@@ -125,14 +125,14 @@ def test_any_title_is_written(title: str) -> None:
     assert texts_of(figure)[0] == title
 
 
-def test_long_names_of_axes_are_broken_before_what_is_in_brackets() -> None:
+def test_long_names_of_axes_are_broken_before_what_is_in_brackets():
     figure, (left, _) = new_page(2)
     left.set_ylabel("the test loss (mean squared error)")
     finish(figure, "Loss")
     assert left.get_ylabel() == "the test loss\n(mean squared error)"
 
 
-def test_planes_keep_their_aspect() -> None:
+def test_planes_keep_their_aspect():
     figure, panels = new_page(2)
     for axes in panels:
         surface(axes, [0.0, 1.0, 2.0], np.arange(9.0).reshape(3, 3))

@@ -1,10 +1,6 @@
 """The look: colours that are told apart, the same for a label in all panels, files that are the same."""
 
-import subprocess
-import sys
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -26,20 +22,20 @@ def lightness(colour: str) -> float:
     return float(116 * (linear @ [0.2126, 0.7152, 0.0722]) ** (1 / 3) - 16)
 
 
-def test_neighbouring_colours_are_apart_in_grey_too() -> None:
+def test_neighbouring_colours_are_apart_in_grey_too():
     assert all(abs(lightness(one) - lightness(other)) > 6 for one, other in pairwise(COLOURS))
     assert [lightness(colour) for colour in ramp(5)] == sorted(lightness(colour) for colour in ramp(5))
     assert len(COLOURS) == len(MARKERS) == len(DASHES) == len(set(COLOURS) - {BLACK})
 
 
 @pytest.mark.parametrize("eye", [PROTAN, DEUTAN])
-def test_colours_are_apart_to_the_colour_blind(eye: Any) -> None:
+def test_colours_are_apart_to_the_colour_blind(eye):
     seen = [np.clip(eye @ np.array(to_rgb(colour)) ** 2.2, 0, 1) ** (1 / 2.2) for colour in COLOURS]
     gaps = [np.abs(a - b).max() for i, a in enumerate(seen) for b in seen[:i]]
     assert min(gaps) > 0.08
 
 
-def test_a_label_looks_the_same_in_all_panels() -> None:
+def test_a_label_looks_the_same_in_all_panels():
     _, (left, right) = new_page(2)
     for label in ("a", "b"):
         band(left, POINTS, label)
@@ -54,7 +50,7 @@ def test_a_label_looks_the_same_in_all_panels() -> None:
     assert len(set.union(*looks.values())) == 3
 
 
-def test_many_labels_begin_the_colours_anew_but_not_in_one_panel() -> None:
+def test_many_labels_begin_the_colours_anew_but_not_in_one_panel():
     _, panels = new_page(2)
     for i, axes in enumerate(panels):
         for k in range(len(COLOURS)):
@@ -63,7 +59,7 @@ def test_many_labels_begin_the_colours_anew_but_not_in_one_panel() -> None:
         assert sorted(drawn) == sorted(COLOURS)
 
 
-def test_controls_are_grey_and_say_so(axes: Any) -> None:
+def test_controls_are_grey_and_say_so(axes):
     band(axes, POINTS, "no noise", control=True)
     band(axes, POINTS, "negative control", control=True)
     lines = [line for line in axes.lines if not line.get_label().startswith("_")]
@@ -71,7 +67,7 @@ def test_controls_are_grey_and_say_so(axes: Any) -> None:
     assert [line.get_color() for line in lines] == list(GREYS[:2])
 
 
-def test_a_figure_gives_the_same_files_and_leaves_no_look_behind(tmp_path: Path) -> None:
+def test_a_figure_gives_the_same_files_and_leaves_no_look_behind(tmp_path):
     before = dict(matplotlib.rcParams)
     for name in ("a", "b"):
         with look():
@@ -82,9 +78,3 @@ def test_a_figure_gives_the_same_files_and_leaves_no_look_behind(tmp_path: Path)
     for suffix in ("png", "svg"):
         one, other = (tmp_path / f"{name}.{suffix}" for name in ("a", "b"))
         assert one.read_bytes() == other.read_bytes()
-
-
-def test_nothing_heavy_is_imported_before_something_is_drawn() -> None:
-    code = "import sys, dlexp.plots, dlexp.plots.page; print({'matplotlib', 'torch'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"

@@ -172,3 +172,12 @@ def test_importing_dlexp_and_reading_runs_stay_light() -> None:
     assert done.stdout == "[]\n"
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = dlexp.nothing
+
+
+def test_hidden_folders_and_files_are_no_runs(tmp_path: Path, run: WriteRun) -> None:
+    shown = run(tmp_path, {"model.width": 5}, {"test/loss": 0.2})
+    run(tmp_path / ".trash", {"model.width": 6}, {"test/loss": 0.3})
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden" / "result.json").write_text((shown / "result.json").read_text())
+    (tmp_path / "notes").write_text("a file")
+    assert [found.run_id for found in read_runs(tmp_path)] == [shown.name]

@@ -279,3 +279,14 @@ def test_a_folder_in_the_place_of_a_result_is_removed(name, run, tmp_path):
     (tmp_path / "job" / name / "inside").mkdir(parents=True)
     assert run(folder=tmp_path / "job")[0].status == "done"
     assert not (tmp_path / "job" / name).is_dir()
+
+
+def test_lean_jobs_leave_three_files(command, tmp_path):
+    fast = ["debug=fast", "trainer.accelerator=cpu", "records=lean"]
+    done = command("-m", "seed=0,1", "name=lean", *fast)
+    assert done.returncode == 0, done.stderr
+    folders = [path.parent for path in tmp_path.glob("outputs/*/*/result.json")]
+    assert len(folders) == 2
+    for folder in folders:
+        files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        assert files == {"result.json", "metrics.csv", "checkpoints/last.ckpt"}

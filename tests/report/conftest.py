@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -59,12 +58,12 @@ def make_figure(folder: Path, name: str = "double_descent", /, **fields: Any) ->
 
 
 @pytest.fixture(scope="session")
-def finding() -> Callable[..., Finding]:
+def finding():
     return make_finding
 
 
 @pytest.fixture(scope="session")
-def figure() -> Callable[..., Drawn]:
+def figure():
     return make_figure
 
 
@@ -161,7 +160,7 @@ def find_browser() -> str | None:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def browser(tmp_path_factory):
     program = find_browser()
     if program is None:
         pytest.skip("no Chromium here")
@@ -250,10 +249,10 @@ class Document(HTMLParser):
 
 
 @pytest.fixture
-def document() -> type[Document]:
+def document():
     return Document
 
 
 @pytest.fixture
-def run(write_run: Callable[..., Path]) -> Callable[..., Path]:
+def run(write_run):
     return write_run

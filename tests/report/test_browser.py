@@ -1,20 +1,16 @@
 """The pages in a real browser, which is skipped where there is none."""
 
 import base64
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dlexp.records.files import write_atomically
 from dlexp.records.run import Run
-from dlexp.report.images import Drawn
 from dlexp.report.index import render_index
 from dlexp.report.page import render_report
 from dlexp.report.results import Results
-from dlexp.results.claims import Finding
 from dlexp.results.study import Figure, Study
 from dlexp.results.summary import summarize
 from dlexp.results.table import Table
@@ -43,9 +39,7 @@ def make_run(width: int, seed: int, metrics: dict[str, float], error: str | None
 
 
 @pytest.fixture(scope="module")
-def pages(
-    tmp_path_factory: pytest.TempPathFactory, finding: Callable[..., Finding], figure: Callable[..., Drawn]
-) -> Path:
+def pages(tmp_path_factory, finding, figure):
     """A folder with index.html and report.html, of a sweep whose losses do not rise with its widths."""
     folder = tmp_path_factory.mktemp("pages")
     others = {f"some/metric_{i}": 1.0 * i for i in range(12)}
@@ -75,7 +69,7 @@ CLICK = "document.querySelectorAll('.sortable th button')[%d].click()"
 
 
 @pytest.mark.parametrize("name", ["report.html", "index.html"])
-def test_no_errors_no_requests_and_all_figures_shown(browser: Any, pages: Path, name: str) -> None:
+def test_no_errors_no_requests_and_all_figures_shown(browser, pages, name):
     browser.open(pages / name)
     images = browser.run("[...document.images].map((image) => image.complete && image.naturalWidth > 0)")
     assert images == [True]
@@ -83,7 +77,7 @@ def test_no_errors_no_requests_and_all_figures_shown(browser: Any, pages: Path, 
 
 
 @pytest.mark.parametrize("name", ["report.html", "index.html"])
-def test_nothing_is_wider_than_a_phone(browser: Any, pages: Path, name: str) -> None:
+def test_nothing_is_wider_than_a_phone(browser, pages, name):
     browser.resize(360, 740, phone=True)
     browser.open(pages / name)
     browser.run("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
@@ -92,7 +86,7 @@ def test_nothing_is_wider_than_a_phone(browser: Any, pages: Path, name: str) -> 
     browser.resize(1200)
 
 
-def test_a_click_sorts_numbers_as_numbers_and_a_second_one_turns_it(browser: Any, pages: Path) -> None:
+def test_a_click_sorts_numbers_as_numbers_and_a_second_one_turns_it(browser, pages):
     browser.open(pages / "report.html")
     assert browser.run(COLUMN % 0) == ["1", "2", "10", "75", "300", "1000"]
     assert set(browser.run(SORTED)) == {"none"}
@@ -109,7 +103,7 @@ def test_a_click_sorts_numbers_as_numbers_and_a_second_one_turns_it(browser: Any
     assert browser.complaints() == []
 
 
-def test_the_keyboard_sorts_too(browser: Any, pages: Path) -> None:
+def test_the_keyboard_sorts_too(browser, pages):
     browser.open(pages / "report.html")
     browser.run("document.querySelector('.sortable th button').focus()")
     browser.press("Enter", "\r")
@@ -117,7 +111,7 @@ def test_the_keyboard_sorts_too(browser: Any, pages: Path) -> None:
     assert browser.run(COLUMN % 0) == ["1000", "300", "75", "10", "2", "1"]
 
 
-def test_the_other_metrics_are_shown_on_demand(browser: Any, pages: Path) -> None:
+def test_the_other_metrics_are_shown_on_demand(browser, pages):
     visible = "[...document.querySelectorAll('.sortable th')].filter((th) => th.offsetWidth > 0).length"
     browser.open(pages / "report.html")
     assert browser.run(visible) == 4
@@ -125,7 +119,7 @@ def test_the_other_metrics_are_shown_on_demand(browser: Any, pages: Path) -> Non
     assert browser.run(visible) == 16
 
 
-def test_without_scripts_there_is_no_button_that_does_nothing(browser: Any, pages: Path) -> None:
+def test_without_scripts_there_is_no_button_that_does_nothing(browser, pages):
     browser.call("Emulation.setScriptExecutionDisabled", value=True)
     browser.open(pages / "report.html")
     browser.call("Emulation.setScriptExecutionDisabled", value=False)
@@ -133,7 +127,7 @@ def test_without_scripts_there_is_no_button_that_does_nothing(browser: Any, page
     assert browser.run("document.querySelector('.sortable th').textContent") == "width"
 
 
-def test_dark_mode_changes_the_page_and_keeps_figures_on_white(browser: Any, pages: Path) -> None:
+def test_dark_mode_changes_the_page_and_keeps_figures_on_white(browser, pages):
     elements = "[document.body, document.querySelector('figure img')]"
     style = f"{elements}.map((element) => getComputedStyle(element).backgroundColor)"
     found = {}
@@ -148,7 +142,7 @@ def test_dark_mode_changes_the_page_and_keeps_figures_on_white(browser: Any, pag
     assert found["dark"][1] == "rgb(255, 255, 255)"
 
 
-def test_print_shows_what_is_folded_and_no_buttons(browser: Any, pages: Path) -> None:
+def test_print_shows_what_is_folded_and_no_buttons(browser, pages):
     browser.open(pages / "report.html")
     browser.call("Emulation.setEmulatedMedia", media="print")
     shown = "getComputedStyle(document.querySelector('.command button')).display"

@@ -1,13 +1,9 @@
 import base64
 import io
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from dlexp.report.images import Drawn, embedded, thumbnail
-
-MakeFigure = Callable[..., Drawn]
+from dlexp.report.images import embedded, thumbnail
 
 
 def decoded(uri: str) -> tuple[str, bytes]:
@@ -15,12 +11,12 @@ def decoded(uri: str) -> tuple[str, bytes]:
     return kind, base64.b64decode(content)
 
 
-def test_the_svg_is_embedded_as_it_is_on_disk(tmp_path: Path, figure: MakeFigure) -> None:
+def test_the_svg_is_embedded_as_it_is_on_disk(tmp_path, figure):
     made = figure(tmp_path)
     assert decoded(embedded(made)) == ("data:image/svg+xml", made.path.with_suffix(".svg").read_bytes())
 
 
-def test_a_large_or_absent_svg_gives_way_to_the_png(tmp_path: Path, figure: MakeFigure) -> None:
+def test_a_large_or_absent_svg_gives_way_to_the_png(tmp_path, figure):
     made = figure(tmp_path)
     drawing = made.path.with_suffix(".svg")
     drawing.write_bytes(b" " * 300_001)
@@ -32,7 +28,7 @@ def test_a_large_or_absent_svg_gives_way_to_the_png(tmp_path: Path, figure: Make
         embedded(made)
 
 
-def test_a_thumbnail_is_small_and_keeps_its_proportions(tmp_path: Path, figure: MakeFigure) -> None:
+def test_a_thumbnail_is_small_and_keeps_its_proportions(tmp_path, figure):
     from PIL import Image
 
     made = figure(tmp_path)  # 900 x 450 pixels

@@ -1,17 +1,12 @@
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dlexp.report.images import Drawn
 from dlexp.report.index import render_index
 from dlexp.report.results import Results
 from dlexp.results.claims import Finding
 from dlexp.results.study import Figure, Study
 from dlexp.results.table import Table
-
-MakeFinding = Callable[..., Finding]
-MakeFigure = Callable[..., Drawn]
 
 
 def results(folder: Path, findings: list[Finding], name: str = "s", **fields: Any) -> Results:
@@ -22,9 +17,7 @@ def shown(name: str) -> Figure:
     return Figure(name, "Test loss", "It peaks.", 1, None, lambda axes, table: None)
 
 
-def test_each_claim_its_verdict_its_figure_and_the_report(
-    tmp_path: Path, finding: MakeFinding, figure: MakeFigure, document: Any
-) -> None:
+def test_each_claim_its_verdict_its_figure_and_the_report(tmp_path, finding, figure, document):
     findings = [
         finding("plain", text="No figure shows this.", verdict="inconclusive", reason="Too few seeds."),
         finding("peak", text="It peaks.", figure="loss"),
@@ -62,7 +55,7 @@ def test_each_claim_its_verdict_its_figure_and_the_report(
     assert all((image.attributes["src"] or "").startswith("data:image/png") for image in page.all("img"))
 
 
-def test_names_and_links_are_escaped(finding: MakeFinding, document: Any) -> None:
+def test_names_and_links_are_escaped(finding, document):
     bad = "<script>alert(1)</script>"
     text = render_index([results(Path("a b'\""), [finding(bad, text=bad)], bad)])
     page = document(text)
@@ -71,7 +64,7 @@ def test_names_and_links_are_escaped(finding: MakeFinding, document: Any) -> Non
     assert page.all("a")[0].attributes["href"] == "a%20b%27%22/report.html"
 
 
-def test_no_estimate_and_no_study(finding: MakeFinding, document: Any) -> None:
+def test_no_estimate_and_no_study(finding, document):
     nan = math.nan
     nothing = finding(estimate=nan, low=nan, high=nan, verdict="inconclusive", reason="No runs.")
     assert (

@@ -1,21 +1,13 @@
 import re
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dlexp.records.folders import read_runs
 from dlexp.report.images import Drawn
 from dlexp.report.page import render_report
-from dlexp.results.claims import Finding
 from dlexp.results.study import Study
-from dlexp.results.summary import Summary, summarize
-
-WriteRun = Callable[..., Path]
-MakeFinding = Callable[..., Finding]
-MakeFigure = Callable[..., Drawn]
+from dlexp.results.summary import summarize
 
 STUDY = Study(
     "double_descent",
@@ -27,13 +19,11 @@ STUDY = Study(
 
 
 @pytest.fixture
-def summary(tmp_path: Path, double_descent: Callable[[Path, int], Path]) -> Summary:
+def summary(tmp_path, double_descent):
     return summarize(read_runs(double_descent(tmp_path / "sweep", 3)))
 
 
-def test_the_order_of_the_page_and_what_each_part_says(
-    tmp_path: Path, summary: Summary, finding: MakeFinding, figure: MakeFigure, document: Any
-) -> None:
+def test_the_order_of_the_page_and_what_each_part_says(tmp_path, summary, finding, figure, document):
     findings = [
         finding("peak", figure="loss", controls=(("no_noise", "not supported"),)),
         finding("no_noise", is_control=True, text="Without noise no peak.", verdict="not supported"),
@@ -79,17 +69,13 @@ def test_the_order_of_the_page_and_what_each_part_says(
     assert "data.n_train 100" in page.text()
 
 
-def test_without_sources_of_its_own_a_study_shows_those_of_its_claims(
-    tmp_path: Path, summary: Summary, finding: MakeFinding, document: Any
-) -> None:
+def test_without_sources_of_its_own_a_study_shows_those_of_its_claims(tmp_path, summary, finding, document):
     findings = [finding("a", source="A 2019"), finding("b", source="B 2020"), finding("c", source="A 2019")]
     page = document(render_report(replace(STUDY, sources=()), summary, findings, [], tmp_path))
     assert [item.text for item in page.all("li")] == ["A 2019", "B 2020"]
 
 
-def test_ids_are_unique_and_all_links_lead_to_one(
-    tmp_path: Path, summary: Summary, finding: MakeFinding, figure: MakeFigure, run: WriteRun, document: Any
-) -> None:
+def test_ids_are_unique_and_all_links_lead_to_one(tmp_path, summary, finding, figure, run, document):
     failed = run(tmp_path / "sweep", {"model.width": 2}, {}, seed=9, status="failed", error="no")
     with_failure = summarize(read_runs(failed.parent))
     findings = [finding("a", figure="loss", controls=(("b", "supported"),)), finding("b", is_control=True)]
@@ -101,9 +87,7 @@ def test_ids_are_unique_and_all_links_lead_to_one(
     assert {link.removeprefix("#") for link in links} <= set(ids)
 
 
-def test_nothing_is_fetched_and_the_policy_forbids_it(
-    tmp_path: Path, summary: Summary, finding: MakeFinding, figure: MakeFigure, document: Any
-) -> None:
+def test_nothing_is_fetched_and_the_policy_forbids_it(tmp_path, summary, finding, figure, document):
     text = render_report(STUDY, summary, [finding()], [figure(tmp_path)], tmp_path)
     page = document(text)
     for element in page.elements:
@@ -117,9 +101,7 @@ def test_nothing_is_fetched_and_the_policy_forbids_it(
     assert "script-src 'sha256-" in policy.attributes["content"]
 
 
-def test_what_comes_from_runs_and_files_is_escaped(
-    tmp_path: Path, finding: MakeFinding, figure: MakeFigure, run: WriteRun, document: Any
-) -> None:
+def test_what_comes_from_runs_and_files_is_escaped(tmp_path, finding, figure, run, document):
     bad = "<script>alert('x')</script>\"&"
     run(tmp_path / "s", {"model.activation": bad}, {f"m/{bad}": 1.0}, overrides={"a": 1}, device=bad)
     run(tmp_path / "s", {"model.activation": "relu"}, {}, overrides={"a": 2}, status="failed", error=bad)
@@ -140,9 +122,7 @@ def test_what_comes_from_runs_and_files_is_escaped(
     assert len(page.all("script")) == 1
 
 
-def test_the_same_results_give_the_same_bytes(
-    tmp_path: Path, summary: Summary, finding: MakeFinding, figure: MakeFigure
-) -> None:
+def test_the_same_results_give_the_same_bytes(tmp_path, summary, finding, figure):
     drawn = [figure(tmp_path)]
     first = render_report(STUDY, summary, [finding()], drawn, tmp_path)
     again = summarize(read_runs(tmp_path / "sweep"))
@@ -150,9 +130,7 @@ def test_the_same_results_give_the_same_bytes(
     assert not re.search(r"\b20\d\d-\d\d-\d\d\b", first)
 
 
-def test_a_sweep_without_a_study_has_its_table_figures_and_settings(
-    tmp_path: Path, summary: Summary, figure: MakeFigure, document: Any
-) -> None:
+def test_a_sweep_without_a_study_has_its_table_figures_and_settings(tmp_path, summary, figure, document):
     page = document(render_report(None, summary, [], [figure(tmp_path)], tmp_path / "sweep"))
     assert page.all("h1")[0].text == "sweep"
     assert [heading.text for heading in page.all("h2")] == [
@@ -164,9 +142,7 @@ def test_a_sweep_without_a_study_has_its_table_figures_and_settings(
     assert "None" not in page.text()
 
 
-def test_runs_that_are_not_done_are_listed_with_their_error(
-    tmp_path: Path, run: WriteRun, document: Any
-) -> None:
+def test_runs_that_are_not_done_are_listed_with_their_error(tmp_path, run, document):
     run(tmp_path, {"model.width": 1}, {"test/loss": 1.0})
     failed = run(tmp_path, {"model.width": 2}, {}, status="failed", error="RuntimeError: singular")
     diverged = run(tmp_path, {"model.width": 3}, {}, status="diverged", error="train/loss was nan at step 12")
@@ -187,7 +163,7 @@ def test_runs_that_are_not_done_are_listed_with_their_error(
     assert "runs 1 diverged, 1 done, 1 failed, 1 running or interrupted" in page.text()
 
 
-def test_no_run_done_and_no_configuration_at_all(tmp_path: Path, run: WriteRun, document: Any) -> None:
+def test_no_run_done_and_no_configuration_at_all(tmp_path, run, document):
     (tmp_path / "none" / "width=4,seed=0-12345678").mkdir(parents=True)
     summary = summarize(read_runs(tmp_path / "none"))
     text = document(render_report(STUDY, summary, [], [], tmp_path)).text()
@@ -199,9 +175,7 @@ def test_no_run_done_and_no_configuration_at_all(tmp_path: Path, run: WriteRun, 
     assert "nan" not in text
 
 
-def test_a_claim_without_an_estimate_says_so(
-    tmp_path: Path, summary: Summary, finding: MakeFinding, document: Any
-) -> None:
+def test_a_claim_without_an_estimate_says_so(tmp_path, summary, finding, document):
     nan = float("nan")
     nothing = finding(estimate=nan, low=nan, high=nan, n=0, verdict="inconclusive", values={})
     page = document(render_report(STUDY, summary, [nothing], [], tmp_path))
@@ -210,9 +184,7 @@ def test_a_claim_without_an_estimate_says_so(
     assert "nan" not in page.text()
 
 
-def test_the_interval_is_drawn_against_the_region(
-    tmp_path: Path, summary: Summary, finding: MakeFinding, document: Any
-) -> None:
+def test_the_interval_is_drawn_against_the_region(tmp_path, summary, finding, document):
     page = document(render_report(STUDY, summary, [finding()], [], tmp_path))
     (drawing,) = page.all("svg")
     assert drawing.attributes["aria-label"] == "Interval 2.9 to 3.6 drawn above the region: at least 2."
@@ -225,15 +197,13 @@ def test_the_interval_is_drawn_against_the_region(
     assert float(estimate.attributes["cx"]) == pytest.approx(66 + 168 * (3.25 - 2) / 1.6, abs=0.06)
 
 
-def test_a_figure_that_cannot_be_drawn_says_so_in_its_place(
-    tmp_path: Path, summary: Summary, figure: MakeFigure, document: Any
-) -> None:
+def test_a_figure_that_cannot_be_drawn_says_so_in_its_place(tmp_path, summary, figure, document):
     lost = Drawn("lost", "Lost", "It was here.", tmp_path / "lost.png", "No run has the metric x.")
     page = document(render_report(STUDY, summary, [], [lost, figure(tmp_path)], tmp_path))
     assert "This figure cannot be drawn: No run has the metric x. Lost. It was here." in page.text()
     assert [image.attributes["alt"] for image in page.all("img")] == ["Figure: Test loss"]
 
 
-def test_what_a_reader_has_to_know_stands_above(tmp_path: Path, summary: Summary, document: Any) -> None:
+def test_what_a_reader_has_to_know_stands_above(tmp_path, summary, document):
     page = document(render_report(replace(STUDY, notices=("It differs.",)), summary, [], [], tmp_path))
     assert [notice.text for notice in page.all("p", class_="notice")] == ["It differs."]

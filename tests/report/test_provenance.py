@@ -1,15 +1,10 @@
-from collections.abc import Callable
-from pathlib import Path
-
 from dlexp.records.folders import read_runs
 from dlexp.records.run import Run
 from dlexp.report.provenance import doubts, facts, settings_besides, shared_settings
 from dlexp.results.summary import summarize
 
-WriteRun = Callable[..., Path]
 
-
-def test_shared_settings_leave_out_what_varies_seeds_and_names(tmp_path: Path, run: WriteRun) -> None:
+def test_shared_settings_leave_out_what_varies_seeds_and_names(tmp_path, run):
     run(tmp_path, {"model.width": 1}, {}, seed=0)
     run(tmp_path, {"model.width": 2}, {}, seed=1)
     (tmp_path / "width=4,seed=0-12345678").mkdir()
@@ -19,7 +14,7 @@ def test_shared_settings_leave_out_what_varies_seeds_and_names(tmp_path: Path, r
     assert not {"model.width", "seed", "data.seed", "name", "rerun"} & set(shared)
 
 
-def test_settings_that_vary_along_are_listed_apart(tmp_path: Path, run: WriteRun) -> None:
+def test_settings_that_vary_along_are_listed_apart(tmp_path, run):
     for width, lr in ((10, 0.1), (2, 0.01)):
         run(tmp_path, {"model.width": width, "optimizer.lr": lr}, {}, overrides={"model.width": width})
     summary = summarize(read_runs(tmp_path))
@@ -27,7 +22,7 @@ def test_settings_that_vary_along_are_listed_apart(tmp_path: Path, run: WriteRun
     assert settings_besides(summary) == [("optimizer.lr", "0.01, 0.1")]
 
 
-def test_facts_of_all_runs(tmp_path: Path, run: WriteRun) -> None:
+def test_facts_of_all_runs(tmp_path, run):
     for seed in range(3):
         run(tmp_path, {"model.seed": 7}, {}, seed=seed, duration_s=30.5)
     run(tmp_path, {"model.seed": 7}, {}, seed=8, duration_s=None, status="failed", device="cuda:0")
@@ -44,7 +39,7 @@ def test_facts_of_all_runs(tmp_path: Path, run: WriteRun) -> None:
     ]
 
 
-def test_what_is_not_known_is_left_out(tmp_path: Path) -> None:
+def test_what_is_not_known_is_left_out(tmp_path):
     (tmp_path / "width=4,seed=0-12345678").mkdir()
     assert facts(summarize(read_runs(tmp_path)), None) == [("runs", "1 running or interrupted")]
     assert shared_settings(summarize(read_runs(tmp_path))) == []

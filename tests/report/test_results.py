@@ -1,25 +1,18 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from pathlib import Path
 
-import filelock
 import pandas
 import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from dlexp.records import lease
 from dlexp.records.folders import NoRunsError
 from dlexp.report.results import rebuild
 
-WriteRun = Callable[..., Path]
-Metrics = Callable[..., dict[str, float]]
 
-
-def test_everything_is_made_from_the_folder(
-    tmp_path: Path, run: WriteRun, double_descent: Callable[..., Path]
-) -> None:
+def test_everything_is_made_from_the_folder(tmp_path, run, double_descent):
     sweep = double_descent(tmp_path / "sweep", 3)
     run(sweep, {"model.width": 50}, {}, seed=3, status="failed", error="RuntimeError: no")
     results = rebuild(sweep)
@@ -40,9 +33,7 @@ def test_everything_is_made_from_the_folder(
     assert made == {"runs.csv", "summary.csv", "report.html", "figures", ".locks"}
 
 
-def test_whole_numbers_stay_whole_beside_runs_that_cannot_be_read(
-    tmp_path: Path, run: WriteRun, metrics: Metrics
-) -> None:
+def test_whole_numbers_stay_whole_beside_runs_that_cannot_be_read(tmp_path, run, metrics):
     run(tmp_path, {"model.width": 5}, metrics(1.0))
     run(tmp_path, {"model.width": 50}, {}, status="failed")
     (run(tmp_path, {"model.width": 500}, {}) / "result.json").write_text("")
@@ -51,9 +42,7 @@ def test_whole_numbers_stay_whole_beside_runs_that_cannot_be_read(
     assert (tmp_path / "summary.csv").read_text().splitlines()[1].startswith("5,1,0,0.5,,,,1,")
 
 
-def test_figures_are_images_in_tensorboard_and_do_not_pile_up(
-    tmp_path: Path, double_descent: Callable[..., Path]
-) -> None:
+def test_figures_are_images_in_tensorboard_and_do_not_pile_up(tmp_path, double_descent):
     for seeds in (1, 2, 2):
         results = rebuild(double_descent(tmp_path, seeds))
     (events,) = (tmp_path / "figures").glob("*tfevents*")
@@ -68,9 +57,7 @@ def test_figures_are_images_in_tensorboard_and_do_not_pile_up(
         assert (image.width, image.height) == figure.size
 
 
-def test_more_runs_refine_the_figures_and_stale_ones_go(
-    tmp_path: Path, run: WriteRun, metrics: Metrics
-) -> None:
+def test_more_runs_refine_the_figures_and_stale_ones_go(tmp_path, run, metrics):
     for width in (5, 50):
         run(tmp_path, {"model.width": width}, metrics(1.0))
     other = [run(tmp_path, {"model.width": width, "optimizer.lr": 0.5}, metrics(2.0)) for width in (5, 50)]
@@ -87,7 +74,7 @@ def test_more_runs_refine_the_figures_and_stale_ones_go(
     assert names == {"loss_against_model.width.png", "loss_against_model.width.svg", "mine.png"}
 
 
-def test_nothing_finished_still_gives_tables(tmp_path: Path, run: WriteRun) -> None:
+def test_nothing_finished_still_gives_tables(tmp_path, run):
     (run(tmp_path, {}, {}) / "result.json").write_text("{")
     results = rebuild(tmp_path)
     assert results.figures == []
@@ -95,25 +82,25 @@ def test_nothing_finished_still_gives_tables(tmp_path: Path, run: WriteRun) -> N
     assert list(pandas.read_csv(tmp_path / "summary.csv").columns) == ["n", "n_failed"]
 
 
-def test_a_folder_without_runs_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_folder_without_runs_is_left_as_it_is(tmp_path):
     with pytest.raises(NoRunsError):
         rebuild(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_second_process_waits_for_the_first(
-    tmp_path: Path, run: WriteRun, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_process_waits_for_the_first(tmp_path, run, metrics, monkeypatch):
     run(tmp_path, {}, metrics(1.0))
     rebuild(tmp_path)
     (tmp_path / "runs.csv").unlink()
     monkeypatch.setattr("dlexp.report.results._LOCK_TIMEOUT_S", 0.05)
-    with filelock.FileLock(tmp_path / ".locks" / "report.lock"), pytest.raises(TimeoutError):
+    assert lease.take(tmp_path / ".locks")
+    with pytest.raises(TimeoutError):
         rebuild(tmp_path)
+    lease.release(tmp_path / ".locks")
     assert not (tmp_path / "runs.csv").exists()
 
 
-def test_processes_at_once_do_not_corrupt(tmp_path: Path, double_descent: Callable[..., Path]) -> None:
+def test_processes_at_once_do_not_corrupt(tmp_path, double_descent):
     sweep = double_descent(tmp_path, 2)
     code = f"from dlexp.report.results import rebuild; rebuild({str(sweep)!r})"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

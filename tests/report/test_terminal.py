@@ -1,14 +1,9 @@
 import io
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from rich.console import Console
 
 from dlexp.report.results import read
-
-WriteRun = Callable[..., Path]
-Metrics = Callable[..., dict[str, float]]
 
 
 def printed(folder: Path, width: int = 80) -> list[str]:
@@ -19,9 +14,7 @@ def printed(folder: Path, width: int = 80) -> list[str]:
     return [line.rstrip() for line in text.splitlines() if line.strip()]
 
 
-def test_a_row_a_setting_then_failures_then_what_to_type(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, double_descent: Callable[..., Path], run: WriteRun
-) -> None:
+def test_a_row_a_setting_then_failures_then_what_to_type(tmp_path, monkeypatch, double_descent, run):
     sweep = double_descent(tmp_path / "my sweep", 5)
     long = "RuntimeError: [red]no[/red] " + "memory " * 30
     failed = run(sweep, {"model.width": 5}, {}, seed=7, status="failed", error=f"{long}\nagain")
@@ -41,7 +34,7 @@ def test_a_row_a_setting_then_failures_then_what_to_type(
     assert all(len(line) <= 80 for line in lines[:8])
 
 
-def test_wide_content_stays_within_the_width(tmp_path: Path, run: WriteRun) -> None:
+def test_wide_content_stays_within_the_width(tmp_path, run):
     for i in range(3):
         settings = {f"data.generator.{name}{i}": f"a long value of {name} " * 4 for name in ("x", "y")}
         values = {"train/loss": 0.1, "test/loss": 0.2, "train/error": 1e-9 + i, "test/error": 123456.0}
@@ -53,7 +46,7 @@ def test_wide_content_stays_within_the_width(tmp_path: Path, run: WriteRun) -> N
     assert all(len(line) <= 80 for line in table)
 
 
-def test_metrics_that_do_not_fit_are_left_to_the_file(tmp_path: Path, run: WriteRun) -> None:
+def test_metrics_that_do_not_fit_are_left_to_the_file(tmp_path, run):
     values = {"train/loss": 0.1, "test/loss": 0.2, "train/error": 0.3, "test/error": 0.4}
     run(tmp_path, {}, values)
     assert printed(tmp_path, 80)[0].split() == [
@@ -70,9 +63,7 @@ def test_metrics_that_do_not_fit_are_left_to_the_file(tmp_path: Path, run: Write
     assert printed(tmp_path, 40)[0].split() == ["n", "test", "loss", "test", "error"]
 
 
-def test_another_encoding_and_no_settings_are_no_trouble(
-    tmp_path: Path, run: WriteRun, metrics: Metrics
-) -> None:
+def test_another_encoding_and_no_settings_are_no_trouble(tmp_path, run, metrics):
     for seed in range(2):
         run(tmp_path / "a", {}, metrics(1.0 + seed), seed=seed)
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
@@ -83,7 +74,7 @@ def test_another_encoding_and_no_settings_are_no_trouble(
     assert len(printed(tmp_path / "b")) == 2
 
 
-def test_a_very_long_table_ends(tmp_path: Path, run: WriteRun, metrics: Metrics) -> None:
+def test_a_very_long_table_ends(tmp_path, run, metrics):
     for width in range(70):
         run(tmp_path, {"model.width": width + 1}, metrics(1.0))
     lines = printed(tmp_path)

@@ -1,6 +1,6 @@
 """Synthetic runs and claims, made in memory."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -59,20 +59,20 @@ def find_one(statistic: Statistic, region: Region, runs: Sequence[Run], **fields
 
 
 @pytest.fixture(scope="session")
-def run() -> Callable[..., Run]:
+def run():
     return make_run
 
 
 @pytest.fixture(scope="session")
-def curve() -> Callable[..., list[Run]]:
+def curve():
     return make_curve
 
 
 @pytest.fixture(scope="session")
-def claim() -> Callable[..., Claim]:
+def claim():
     return make_claim
 
 
 @pytest.fixture(scope="session")
-def find() -> Callable[..., Finding]:
+def find():
     return find_one

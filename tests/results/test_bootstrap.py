@@ -43,7 +43,7 @@ def coverage(
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 6])
-def test_enumeration_is_all_resamples(n: int) -> None:
+def test_enumeration_is_all_resamples(n):
     """Brute force: each of the n^n ordered resamples once."""
     counts, probabilities = bootstrap._resamples((n,))
     expected: dict[tuple[int, ...], float] = {}
@@ -55,13 +55,13 @@ def test_enumeration_is_all_resamples(n: int) -> None:
     assert len(counts) == len(expected)
 
 
-def test_interval_of_a_mean_in_closed_form() -> None:
+def test_interval_of_a_mean_in_closed_form():
     """Of two replicates the percentiles are the two values, widened by t(1) / z * sqrt(2)."""
     factor = stdtrit(1, 0.975) / ndtri(0.975) * math.sqrt(2)
     assert interval(np.array([[1.0], [3.0]]), first) == pytest.approx((2, 2 - factor, 2 + factor))
 
 
-def test_interval_on_a_grid_has_the_expanded_level() -> None:
+def test_interval_on_a_grid_has_the_expanded_level():
     """Of 5 seeds the level is .00096, which three of the 3125 resamples reach and two do not."""
     level = ndtr(-stdtrit(4, 0.975) * math.sqrt(5 / 4))
     assert 2 / 3125 < level <= 3 / 3125
@@ -84,18 +84,18 @@ def test_interval_on_a_grid_has_the_expanded_level() -> None:
 @pytest.mark.parametrize("n", [2, 5, 8, 9, 20])
 @pytest.mark.parametrize("value", [0.0, 0.1, -1 / 3, 1e308, 5e-324, math.inf, -math.inf])
 @pytest.mark.parametrize("on_grid", [False, True])
-def test_tied_values_give_the_point(n: int, value: float, on_grid: bool) -> None:
+def test_tied_values_give_the_point(n, value, on_grid):
     assert interval(np.full((n, 1), value), first, on_grid=on_grid) == (value, value, value)
 
 
-def test_values_of_any_size_do_not_overflow() -> None:
+def test_values_of_any_size_do_not_overflow():
     estimate, low, high = interval(np.array([[1e308], [-1e308], [1e308], [-1e308], [0.0]]), first)
     assert estimate == 0
     assert low < -1e308
     assert high > 1e308
 
 
-def test_infinite_and_undefined_values() -> None:
+def test_infinite_and_undefined_values():
     estimate, low, high = interval(np.array([[1.0], [2], [3], [4], [np.inf]]), first)
     assert estimate == high == np.inf
     assert 1 <= low < 4
@@ -112,7 +112,7 @@ def test_infinite_and_undefined_values() -> None:
 
 
 @pytest.mark.parametrize("n", [5, 12])
-def test_interval_is_deterministic(n: int) -> None:
+def test_interval_is_deterministic(n):
     rows = np.random.default_rng(3).normal(size=(n, 1))
     before = interval(rows, first)
     bootstrap._resamples.cache_clear()
@@ -120,7 +120,7 @@ def test_interval_is_deterministic(n: int) -> None:
     assert interval(rows, first) == before
 
 
-def test_random_resamples_agree_with_the_enumeration(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_resamples_agree_with_the_enumeration(monkeypatch):
     rows = np.random.default_rng(4).normal(size=(8, 1))
     exact = interval(rows, first)
     bootstrap._resamples.cache_clear()
@@ -135,7 +135,7 @@ def test_random_resamples_agree_with_the_enumeration(monkeypatch: pytest.MonkeyP
     ("data", "lowest", "highest"),
     [("normal", 0.94, 0.97), ("Student t(3)", 0.94, 0.97), ("lognormal, sd .5", 0.89, 0.94)],
 )
-def test_coverage_of_five_seeds(data: str, lowest: float, highest: float) -> None:
+def test_coverage_of_five_seeds(data, lowest, highest):
     """2000 tables: the standard error is .005."""
     assert lowest < coverage(data, 5, 2000) < highest
 
@@ -147,7 +147,7 @@ def crossed(generator: np.random.Generator, rows: float, columns: float, both: f
 
 
 @pytest.mark.parametrize(("rows", "columns", "both"), [(1, 0, 0.1), (1, 1, 0.1), (1, 1, 1), (0, 0, 1)])
-def test_coverage_of_crossed_seeds(rows: float, columns: float, both: float) -> None:
+def test_coverage_of_crossed_seeds(rows, columns, both):
     """At least what it promises, whatever varies; taken for independent, n^2 values miss one of three."""
     generator, n = np.random.default_rng(2), 5
     tables = [crossed(generator, rows, columns, both, n) for _ in range(400)]
@@ -159,7 +159,7 @@ def test_coverage_of_crossed_seeds(rows: float, columns: float, both: float) -> 
         assert sum(low <= 0 <= high for _, low, high in independent) / len(independent) < 0.75
 
 
-def test_crossed_seeds_are_resampled_by_rows_and_columns() -> None:
+def test_crossed_seeds_are_resampled_by_rows_and_columns():
     """What only the row decides has the interval of its rows, but for the random resamples."""
     values = np.random.default_rng(5).normal(size=(6, 1))
     alone = interval(values, first)
@@ -167,7 +167,7 @@ def test_crossed_seeds_are_resampled_by_rows_and_columns() -> None:
         assert interval(table, first, levels=levels) == pytest.approx(alone, rel=0.05)
 
 
-def test_the_shape_of_crossed_seeds_is_that_of_their_rows() -> None:
+def test_the_shape_of_crossed_seeds_is_that_of_their_rows():
     """Row i, column j is i * columns + j."""
     counts, probabilities = bootstrap._resamples((2, 3))
     assert counts.shape == (len(probabilities), 6)
@@ -240,7 +240,7 @@ METHODS = {
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("n", [5, 10, 20])
-def test_coverage_beside_the_alternatives(n: int) -> None:
+def test_coverage_beside_the_alternatives(n):
     """Prints the table of bootstrap.py's docstring: it covers like Student's t, more than percentiles do."""
     names = METHODS if n == 5 else ("this", "percentile", "Student's t")
     for data in DATA:

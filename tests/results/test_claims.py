@@ -1,13 +1,11 @@
 """Claims that say nothing are refused in a sentence; those that do are read back from plain data."""
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from dlexp.results.claims import Claim, at_least, at_most, between, claim_problems, exactly
-from dlexp.results.data import read_claims
+from dlexp.results.kept import read_claims
 from dlexp.results.statistic import ClaimError
 from dlexp.results.statistics import KINDS, difference, peak, ratio, slope, value
 
@@ -39,7 +37,7 @@ LOSS = value("test/loss")
         ("statistic", "value"),
     ],
 )
-def test_fields_that_are_not_allowed(claim: Callable[..., Claim], field: str, wrong: Any) -> None:
+def test_fields_that_are_not_allowed(claim, field, wrong):
     fields = {"statistic": LOSS, "region": at_least(0), field: wrong}
     with pytest.raises(ClaimError, match=f": {field}=.* is not allowed: it must be "):
         claim(**fields)
@@ -66,19 +64,19 @@ def test_fields_that_are_not_allowed(claim: Callable[..., Claim], field: str, wr
         (lambda: slope("a", along=""), "along='' is not allowed: it must be a setting or a metric."),
     ],
 )
-def test_statistics_that_are_not_allowed(make: Callable[[], Any], sentence: str) -> None:
+def test_statistics_that_are_not_allowed(make, sentence):
     with pytest.raises(ClaimError) as error:
         make()
     assert str(error.value).startswith(sentence)
 
 
-def test_words() -> None:
+def test_words():
     wide = value("a", {"x": None, "y": True, "arm": ["b", "c"]})
     assert str(ratio(of=wide, to=2)) == "geometric mean of the paired ratios a [x=null, y=true, arm=b|c] / 2"
     assert str(peak("a", along="w")) == "w at the maximum of the mean curve of a"
 
 
-def test_problems_between_claims_are_told_together(claim: Callable[..., Claim]) -> None:
+def test_problems_between_claims_are_told_together(claim):
     def named(name: str, *controls: str, figure: str | None = None) -> Claim:
         return claim(LOSS, at_least(0), name=name, controls=controls, figure=figure)
 
@@ -96,13 +94,17 @@ def test_problems_between_claims_are_told_together(claim: Callable[..., Claim]) 
     assert [*claim_problems(diamond)] == []
 
 
-def test_plain_data_is_read_back(claim: Callable[..., Claim]) -> None:
+def test_plain_data_is_read_back(claim):
     where = {"arm": "x", "model.width": [1, 2], "y": None}
     statistics = [
         value("a", where),
         ratio(of=value("a", where), to=2.5),
         difference(of=1.0, minus=value("a")),
-        *(KINDS[kind]("a", along="b", where=where) for kind in KINDS if hasattr(KINDS[kind], "words")),  # type: ignore[call-arg]
+        *(
+            KINDS[kind]("a", along="b", where=where)
+            for kind in KINDS
+            if kind not in ("value", "ratio", "difference")
+        ),  # type: ignore[call-arg]
     ]
     assert {statistic.kind for statistic in statistics} == set(KINDS)
     regions = [at_least(0), at_most(1), between(1, 2), exactly(3)]
@@ -119,7 +121,7 @@ def test_plain_data_is_read_back(claim: Callable[..., Claim]) -> None:
     assert read_claims([each.as_data() for each in claims]) == claims
 
 
-def test_claims_that_cannot_be_read_are_left_out_with_what_they_control(claim: Callable[..., Claim]) -> None:
+def test_claims_that_cannot_be_read_are_left_out_with_what_they_control(claim):
     good = claim(LOSS, at_least(0), name="good").as_data()
     own = {**claim(LOSS, at_least(0), name="own").as_data(), "statistic": {"kind": "median", "of": {}}}
     controlled = claim(LOSS, at_least(0), name="controlled", controls=["own"]).as_data()

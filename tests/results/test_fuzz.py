@@ -2,15 +2,13 @@
 
 import json
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlexp.records.run import DIVERGED, DONE, FAILED, UNFINISHED, UNREADABLE, Run
-from dlexp.results.claims import Claim, Finding, at_least, at_most, between, exactly
+from dlexp.results.claims import Finding, at_least, at_most, between, exactly
 from dlexp.results.statistic import Statistic
 from dlexp.results.statistics import (
     difference,
@@ -63,16 +61,7 @@ WHOLE_CELL = st.tuples(st.just(DONE), VALUES, VALUES)
     order=st.randoms(use_true_random=False),
     present=st.sampled_from([0, 1, 5, 6, 6, 6]),
 )
-def test_any_runs_are_judged(
-    run: Callable[..., Run],
-    claim: Callable[..., Claim],
-    statistic: Statistic,
-    region: tuple[float, float],
-    diverged: str | float,
-    cells: list[list[tuple[str, float, float] | None]],
-    order: Any,
-    present: int,
-) -> None:
+def test_any_runs_are_judged(run, claim, statistic, region, diverged, cells, order, present):
     runs = [
         run(seed, {"loss": value, "size": width if size < 1 else size}, status=status, model__width=width)
         for seed, row in enumerate(cells[:present])

@@ -46,7 +46,7 @@ def is_close(found: Any, expected: Any) -> bool:
 
 
 @pytest.mark.parametrize("stored", STORED, ids=lambda path: path.name)
-def test_the_same_results_follow_from_stored_runs(stored: Path, tmp_path: Path) -> None:
+def test_the_same_results_follow_from_stored_runs(stored, tmp_path):
     sweep = tmp_path / stored.name
     with zipfile.ZipFile(stored / "sweep.zip") as archive:
         archive.extractall(sweep)
@@ -67,5 +67,5 @@ def test_the_same_results_follow_from_stored_runs(stored: Path, tmp_path: Path) 
         (math.nan, math.nan, True),
     ],
 )
-def test_what_counts_as_the_same(found: Any, expected: Any, is_same: bool) -> None:
+def test_what_counts_as_the_same(found, expected, is_same):
     assert (differences(found, expected) == []) == is_same

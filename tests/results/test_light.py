@@ -15,7 +15,7 @@ print(sorted({"torch", "matplotlib", "pandas", "scipy", "hydra", "rich", "jinja2
 NEEDS_TORCH = ("dlexp.records.recorder", "dlexp.records.checkpoint", "dlexp.records.tensorboard")
 
 
-def test_nothing_heavy_is_imported_before_it_is_used() -> None:
+def test_nothing_heavy_is_imported_before_it_is_used():
     code = f"NEEDS_TORCH = {NEEDS_TORCH!r}\n{CODE}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

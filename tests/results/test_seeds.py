@@ -1,11 +1,9 @@
 """Which seeds are one source of randomness, and which are crossed."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from dlexp.records.run import Run
 from dlexp.results.seeds import crossed
 
 
@@ -35,9 +33,7 @@ from dlexp.results.seeds import crossed
         ),
     ],
 )
-def test_sources_of_randomness(
-    run: Callable[..., Run], seeds: list[dict[str, int]], expected: tuple[str, ...]
-) -> None:
+def test_sources_of_randomness(run, seeds, expected):
     runs = [
         run(
             each.get("seed", 0),
@@ -49,7 +45,7 @@ def test_sources_of_randomness(
     assert crossed([runs]) == expected
 
 
-def test_settings_that_are_compared_share_their_sources(run: Callable[..., Run]) -> None:
+def test_settings_that_are_compared_share_their_sources(run):
     free = [run(seed, {}) for seed in range(3)]
     fixed: list[Any] = [run(seed, {}, data__seed=0) for seed in range(3)]
     assert crossed([free, fixed]) == ("seed",)

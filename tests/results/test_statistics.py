@@ -35,11 +35,11 @@ def evaluate(kind: str, replicates: Replicates) -> Estimated:
     return STATISTICS[kind].estimate(replicates)
 
 
-def test_every_kind_is_tried_here() -> None:
+def test_every_kind_is_tried_here():
     assert set(STATISTICS) == set(KINDS)
 
 
-def test_value_and_difference() -> None:
+def test_value_and_difference():
     found = evaluate("value", table([[1], [2], [3], [4], [5]]))
     assert found.estimate == 3
     assert found.values == {0: 1, 1: 2, 2: 3, 3: 4, 4: 5}
@@ -48,7 +48,7 @@ def test_value_and_difference() -> None:
     assert evaluate("difference", table([[3, 1], [5, 2]])).values == {0: 2, 1: 3}
 
 
-def test_ratio_is_the_geometric_mean_of_paired_ratios() -> None:
+def test_ratio_is_the_geometric_mean_of_paired_ratios():
     found = evaluate("ratio", table([[2, 1], [16, 2], [1, 2], [4, 1]]))
     assert found.values == pytest.approx({0: 2, 1: 8, 2: 0.5, 3: 4})
     assert found.estimate == pytest.approx((2 * 8 * 0.5 * 4) ** 0.25)
@@ -57,7 +57,7 @@ def test_ratio_is_the_geometric_mean_of_paired_ratios() -> None:
     assert (found.low, found.high) == pytest.approx((1 / inverse.high, 1 / inverse.low))
 
 
-def test_slope_of_a_power_law_and_of_a_least_squares_fit() -> None:
+def test_slope_of_a_power_law_and_of_a_least_squares_fit():
     widths = np.array(WIDTHS)
     law = evaluate("slope", table([3 * widths**-0.5, 0.2 * widths**-0.7], WIDTHS))
     assert law.values == pytest.approx({0: -0.5, 1: -0.7})
@@ -67,7 +67,7 @@ def test_slope_of_a_power_law_and_of_a_least_squares_fit() -> None:
     assert evaluate("slope", table([noisy], WIDTHS)).estimate == pytest.approx(fitted)
 
 
-def test_rank_correlation() -> None:
+def test_rank_correlation():
     from scipy.stats import spearmanr
 
     rows = [[1.0, 3, 2, 5, 4], [1, 1, 2, 2, 9], [5, 4, 3, 2, 1]]
@@ -78,7 +78,7 @@ def test_rank_correlation() -> None:
     assert evaluate("rank_correlation", table([[1, 2, 3, 4, 50]] * 4 + [[1, 2, 3, 5, 4]], WIDTHS)).high == 1
 
 
-def test_peak_is_of_the_mean_curve_not_the_mean_of_peaks() -> None:
+def test_peak_is_of_the_mean_curve_not_the_mean_of_peaks():
     rows = [[0, 9, 3, 0, 0], [0, 0, 3, 9, 0], [0, 0, 8, 0, 0]]
     found = evaluate("peak", table(rows, WIDTHS))
     assert found.estimate == 4
@@ -88,14 +88,14 @@ def test_peak_is_of_the_mean_curve_not_the_mean_of_peaks() -> None:
     assert (sharp.estimate, sharp.low, sharp.high) == (4, 4, 4)
 
 
-def test_a_valley_is_the_peak_of_the_mirrored_curve() -> None:
+def test_a_valley_is_the_peak_of_the_mirrored_curve():
     rows = np.random.default_rng(3).normal(size=(5, len(WIDTHS)))
     valley, peak = evaluate("valley", table(rows, WIDTHS)), evaluate("peak", table(-rows, WIDTHS))
     assert valley == peak
     assert valley.estimate == WIDTHS[rows.mean(axis=0).argmin()]
 
 
-def test_peak_ratio_is_to_the_largest_position_and_at_least_one() -> None:
+def test_peak_ratio_is_to_the_largest_position_and_at_least_one():
     found = evaluate("peak_ratio", table([[2, 1, 9, 3], [2, 3, 5, 1]], (16, 1, 2, 4)))
     assert found.estimate == pytest.approx(7 / 2)
     falling = evaluate("peak_ratio", table([[1, 2, 3], [1, 4, 4.1], [0, 3, 2.9]], (1, 2, 3)))
@@ -104,7 +104,7 @@ def test_peak_ratio_is_to_the_largest_position_and_at_least_one() -> None:
 
 
 @pytest.mark.parametrize("kind", STATISTICS)
-def test_replicates_without_spread_give_the_point(kind: str) -> None:
+def test_replicates_without_spread_give_the_point(kind):
     found = evaluate(kind, table([[0.1, 0.7, 0.3]] * 5, (1, 2, 3)))
     assert found.low == found.estimate == found.high
 
@@ -126,23 +126,23 @@ def test_replicates_without_spread_give_the_point(kind: str) -> None:
         ("difference", [1e308, -1e308, 1]),
     ],
 )
-def test_what_is_not_defined_is_nan(kind: str, row: Sequence[float]) -> None:
+def test_what_is_not_defined_is_nan(kind, row):
     found = evaluate(kind, table([row] * 5, (1, 2, 3)))
     assert np.isnan([found.estimate, found.low, found.high]).all()
 
 
-def test_tied_positions_have_no_slope_and_no_ranks() -> None:
+def test_tied_positions_have_no_slope_and_no_ranks():
     for kind in ("slope", "rank_correlation"):
         assert math.isnan(evaluate(kind, table([[1, 2, 3]] * 5, (0.1, 0.1, 0.1))).estimate)
 
 
-def test_of_a_resample_without_a_single_peak_any_point_may_be_it() -> None:
+def test_of_a_resample_without_a_single_peak_any_point_may_be_it():
     """Errors are often tied: of some resamples no single maximum can be named."""
     found = evaluate("peak", table([[0, 1, 0], [0, 0, 1], [0, 1, 0], [0, 1, 0]], (1, 2, 3)))
     assert (found.estimate, found.low, found.high) == (2, 1, 3)
 
 
-def test_infinite_values_count_as_infinite() -> None:
+def test_infinite_values_count_as_infinite():
     found = evaluate("value", table([[math.inf]] * 5))
     assert (found.estimate, found.low, found.high) == (math.inf,) * 3
     assert evaluate("peak", table([[1, math.inf, 2]] * 5, (1, 2, 3))).estimate == 2
@@ -150,7 +150,7 @@ def test_infinite_values_count_as_infinite() -> None:
     assert evaluate("peak_ratio", table([[1, math.inf, 2]] * 5, (1, 2, 3))).estimate == math.inf
 
 
-def test_positions_of_a_metric_may_differ_between_seeds() -> None:
+def test_positions_of_a_metric_may_differ_between_seeds():
     positions = np.array([[1.0, 2, 4], [2, 4, 16]])
     found = evaluate("slope", table(positions**-2, positions))
     assert found.values == pytest.approx({0: -2, 1: -2})
@@ -192,13 +192,7 @@ BUMP = np.array([0.4, 0.8, 1.5, 0.9, 0.5])
         ("ratio", BUMP, (0.501, math.inf), (0.3, 0.8)),  # true: .5
     ],
 )
-def test_false_verdict_rates(
-    kind: str,
-    law: np.ndarray,
-    false_region: tuple[float, float],
-    true_region: tuple[float, float],
-    shared: float,
-) -> None:
+def test_false_verdict_rates(kind, law, false_region, true_region, shared):
     """Of one side 2.5 % is nominal; skewed differences have 5 %. What is clear is mostly decided."""
     tables = curves(law, 0.2, shared, 600)
     supported, _ = rates(kind, false_region, tables)
@@ -211,7 +205,7 @@ def test_false_verdict_rates(
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", [5, 10, 20])
 @pytest.mark.parametrize("gap", [0.01, 0.1, 0.3])
-def test_peaks_between_close_neighbours(seeds: int, gap: float) -> None:
+def test_peaks_between_close_neighbours(seeds, gap):
     """The interval of the position misses the true one in at most one of twenty tables."""
     law = np.array([0.4, 0.8, 1.5, 1.5 - gap, 0.5])
     for shared in (0, 0.5, 0.9):

@@ -1,7 +1,5 @@
 import itertools
 import math
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy
 import pandas
@@ -10,14 +8,13 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dlexp.estimate import estimate
 from dlexp.records.folders import read_runs
 from dlexp.report.tables import COUNTS, csv_text, runs_rows, summary_rows, summary_table
-from dlexp.results.summary import estimate, summarize
-
-WriteRun = Callable[..., Path]
+from dlexp.results.summary import summarize
 
 
-def test_interval_of_one_to_five_by_hand() -> None:
+def test_interval_of_one_to_five_by_hand():
     found = estimate([1.0, 2.0, 3.0, 4.0, 5.0])
     assert (found.n, found.mean) == (5, 3.0)
     assert found.sd == pytest.approx(math.sqrt(2.5))
@@ -28,7 +25,7 @@ def test_interval_of_one_to_five_by_hand() -> None:
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=12).filter(lambda v: numpy.std(v) > 1e-6))
-def test_interval_agrees_with_scipy(values: list[float]) -> None:
+def test_interval_agrees_with_scipy(values):
     found = estimate(values)
     expected = scipy.stats.t.interval(
         0.95, len(values) - 1, loc=numpy.mean(values), scale=scipy.stats.sem(values)
@@ -37,7 +34,7 @@ def test_interval_agrees_with_scipy(values: list[float]) -> None:
     assert (found.low, found.high) == pytest.approx(expected, rel=1e-9, abs=1e-6)
 
 
-def test_one_replicate_has_no_interval_and_huge_ones_do_not_overflow() -> None:
+def test_one_replicate_has_no_interval_and_huge_ones_do_not_overflow():
     one = estimate([0.25])
     assert (one.n, one.mean) == (1, 0.25)
     assert all(map(math.isnan, (one.sd, one.low, one.high)))
@@ -48,9 +45,7 @@ def test_one_replicate_has_no_interval_and_huge_ones_do_not_overflow() -> None:
     assert estimate([0.0, 0.0]).half_width == 0.0
 
 
-def test_seeds_are_merged_and_settings_kept_apart_in_numerical_order(
-    tmp_path: Path, write_run: WriteRun
-) -> None:
+def test_seeds_are_merged_and_settings_kept_apart_in_numerical_order(tmp_path, write_run):
     for width in (200, 50, 5, 1000):
         for seed in range(3):
             write_run(tmp_path, {"model.width": width}, {"test/loss": width + seed}, seed=seed)
@@ -71,9 +66,7 @@ def test_seeds_are_merged_and_settings_kept_apart_in_numerical_order(
     ]
 
 
-def test_runs_that_did_not_end_well_are_counted_and_never_averaged(
-    tmp_path: Path, write_run: WriteRun
-) -> None:
+def test_runs_that_did_not_end_well_are_counted_and_never_averaged(tmp_path, write_run):
     write_run(tmp_path, {"model.width": 5}, {"test/loss": 1.0}, seed=0)
     write_run(tmp_path, {"model.width": 5}, {"test/loss": 3.0}, seed=1)
     write_run(tmp_path, {"model.width": 5}, {"test/loss": 1e9}, seed=2, status="diverged", error="not finite")
@@ -94,7 +87,7 @@ def test_runs_that_did_not_end_well_are_counted_and_never_averaged(
     assert math.isnan(table["test/loss_mean"][1])
 
 
-def test_a_swept_key_is_known_before_a_second_value_has_finished(tmp_path: Path, write_run: WriteRun) -> None:
+def test_a_swept_key_is_known_before_a_second_value_has_finished(tmp_path, write_run):
     write_run(tmp_path, {"model.width": 5}, {"test/loss": 1.0})
     hydra = tmp_path / "width=50,seed=0-0123abcd" / ".hydra"
     hydra.mkdir(parents=True)
@@ -109,9 +102,7 @@ def test_a_swept_key_is_known_before_a_second_value_has_finished(tmp_path: Path,
     assert table["n_failed"].tolist() == [0, 1]
 
 
-def test_an_exchanged_group_is_shown_by_one_key_and_summarised_by_all(
-    tmp_path: Path, write_run: WriteRun
-) -> None:
+def test_an_exchanged_group_is_shown_by_one_key_and_summarised_by_all(tmp_path, write_run):
     for group, depth in (("two_layer", 1), ("deep", 5)):
         settings = {"model.depth": depth, "model.activation": {1: "relu", 5: "tanh"}[depth]}
         for lr in (0.1, 0.01):
@@ -123,7 +114,7 @@ def test_an_exchanged_group_is_shown_by_one_key_and_summarised_by_all(
     assert len(summary.settings) == 4
 
 
-def test_what_does_not_affect_a_result_is_no_setting(tmp_path: Path, write_run: WriteRun) -> None:
+def test_what_does_not_affect_a_result_is_no_setting(tmp_path, write_run):
     write_run(tmp_path, {"name": "a", "rerun": True, "logger.flush": 1}, {"test/loss": 1.0}, seed=0)
     write_run(tmp_path, {"name": "b"}, {"test/loss": 2.0}, seed=1)
     summary = summarize(read_runs(tmp_path))
@@ -131,7 +122,7 @@ def test_what_does_not_affect_a_result_is_no_setting(tmp_path: Path, write_run: 
     assert summary_table(summary)["n"].tolist() == [2]
 
 
-def test_the_table_of_runs_holds_what_varies_and_every_run(tmp_path: Path, write_run: WriteRun) -> None:
+def test_the_table_of_runs_holds_what_varies_and_every_run(tmp_path, write_run):
     write_run(tmp_path, {"model.width": 50}, {"test/loss": 2.0}, seed=1)
     write_run(tmp_path, {"model.width": 50}, {"test/loss": 1.0}, seed=0)
     write_run(tmp_path, {"model.width": 5}, {}, status="failed", error="RuntimeError: no")
@@ -146,7 +137,7 @@ def test_the_table_of_runs_holds_what_varies_and_every_run(tmp_path: Path, write
     assert table["status"].tolist()[3] == "running or interrupted"
 
 
-def test_a_seed_set_apart_is_shown_in_the_table_of_runs_only(tmp_path: Path, write_run: WriteRun) -> None:
+def test_a_seed_set_apart_is_shown_in_the_table_of_runs_only(tmp_path, write_run):
     for seed in range(2):
         write_run(tmp_path, {"data.seed": 7}, {"test/loss": 1.0 + seed}, seed=seed)
     summary = summarize(read_runs(tmp_path))
@@ -154,7 +145,7 @@ def test_a_seed_set_apart_is_shown_in_the_table_of_runs_only(tmp_path: Path, wri
     assert [row["data.seed"] for row in runs_rows(summary)] == [7, 7]
 
 
-def test_tables_on_disk_are_as_pandas_writes_them(tmp_path: Path, write_run: WriteRun) -> None:
+def test_tables_on_disk_are_as_pandas_writes_them(tmp_path, write_run):
     values = [1e-17, 0.1 + 0.2, 1e300, math.inf, math.nan, 3.0]
     for seed, value in enumerate(values):
         config = {"model.width": 5, "data.batch_size": "full" if seed % 2 else 10, "note": 'a "b", c\nd'}
@@ -166,7 +157,7 @@ def test_tables_on_disk_are_as_pandas_writes_them(tmp_path: Path, write_run: Wri
     assert csv_text([], COUNTS) == "n,n_failed\n"
 
 
-def test_crossed_seeds_have_the_interval_of_their_levels(tmp_path: Path, write_run: WriteRun) -> None:
+def test_crossed_seeds_have_the_interval_of_their_levels(tmp_path, write_run):
     """Where the data alone decide, training each data set five times says no more than training it once."""
     losses = (1.0, 1.4, 0.8, 1.1, 1.3)
     for data, loss in enumerate(losses):
@@ -179,7 +170,7 @@ def test_crossed_seeds_have_the_interval_of_their_levels(tmp_path: Path, write_r
     assert (found.low, found.high) == pytest.approx((alone.low, alone.high))
 
 
-def test_of_two_crossed_seeds_both_count(tmp_path: Path, write_run: WriteRun) -> None:
+def test_of_two_crossed_seeds_both_count(tmp_path, write_run):
     """The variance of the mean is the sum of what the rows and what the columns give it."""
     first, second = (1.0, 1.4, 0.8, 1.1, 1.3), (0.2, 0.9, 0.1, 0.4, 0.3)
     for data, model in itertools.product(range(5), range(5)):
@@ -190,7 +181,7 @@ def test_of_two_crossed_seeds_both_count(tmp_path: Path, write_run: WriteRun) ->
     assert setting.estimate("test/loss").half_width == pytest.approx(math.hypot(*halves))
 
 
-def test_crossed_seeds_without_some_combination_have_no_interval(tmp_path: Path, write_run: WriteRun) -> None:
+def test_crossed_seeds_without_some_combination_have_no_interval(tmp_path, write_run):
     for data, model in ((0, 0), (0, 1), (1, 0)):
         write_run(tmp_path, {"data.seed": data, "model.seed": model}, {"test/loss": 1.0})
     (setting,) = summarize(read_runs(tmp_path)).settings

@@ -7,7 +7,6 @@ A row is a claim, the band that its estimate lies in, and its verdict where that
 import math
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -165,7 +164,7 @@ BANDS: dict[str, list[tuple[str, float, float, str]]] = {
 
 
 @pytest.fixture(scope="module")
-def findings_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, Finding]]:
+def findings_of(tmp_path_factory):
     """Return a function that runs a study on seeds 5 to 9, once, and returns its findings by claim."""
     found: dict[str, dict[str, Finding]] = {}
 
@@ -187,14 +186,7 @@ def findings_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dic
     [(study, *row) for study, rows in BANDS.items() for row in rows],
     ids=lambda value: value if isinstance(value, str) and len(value) > 1 else "",
 )
-def test_a_claim_comes_out_as_it_is_known_to(
-    findings_of: Callable[[str], dict[str, Finding]],
-    study: str,
-    claim: str,
-    low: float,
-    high: float,
-    verdict: str,
-) -> None:
+def test_a_claim_comes_out_as_it_is_known_to(findings_of, study, claim, low, high, verdict):
     finding = findings_of(study)[claim]
     margin = 1e-9 * abs(high) if math.isfinite(high) else 0.0
     assert low - margin <= finding.estimate <= high + margin

@@ -33,7 +33,7 @@ QUICK = ("implicit_bias",)
         for path in STUDIES
     ],
 )
-def test_a_quick_look_goes_the_whole_way(path: Path, tmp_path: Path) -> None:
+def test_a_quick_look_goes_the_whole_way(path, tmp_path):
     command = ["scripts/train.py", f"study={path.stem}", "debug=fast", f"hydra.sweep.dir={tmp_path}"]
     done = subprocess.run(
         [sys.executable, *command], cwd=REPOSITORY, capture_output=True, text=True, timeout=240
@@ -62,7 +62,7 @@ def test_a_quick_look_goes_the_whole_way(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_its_files_say_how_to_run_it_and_what_it_rests_on(path: Path) -> None:
+def test_its_files_say_how_to_run_it_and_what_it_rests_on(path):
     first, second, third = path.read_text().splitlines()[:3]
     assert first == "# @package _global_"
     assert second == f"# python scripts/train.py study={path.stem}"
@@ -79,6 +79,6 @@ def test_its_files_say_how_to_run_it_and_what_it_rests_on(path: Path) -> None:
     assert ast.get_docstring(ast.parse((REPOSITORY / "dlexp" / "studies" / f"{path.stem}.py").read_text()))
 
 
-def test_every_study_has_both_files() -> None:
+def test_every_study_has_both_files():
     python = {path.stem for path in (REPOSITORY / "dlexp" / "studies").glob("*.py")} - {"__init__"}
     assert python == {path.stem for path in STUDIES}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from dlexp.measures.arguments import require_at_least, require_positive
 from dlexp.measures.connectivity.path import BezierCurve
 from dlexp.measures.functional import FunctionalLoss, Loss, parameter_vector
 from dlexp.measures.isolation import differentiable, ordinary
@@ -46,11 +47,9 @@ def fit_bezier(
     >>> bool((curve.knots[1] < 1.5).all())  # towards w + b = 0
     True
     """
+    require_at_least(1, control_points=control_points, steps=steps)
+    require_positive(learning_rate=learning_rate)
     knots = _straight_knots(model, ends, control_points)
-    if steps < 1:
-        raise ValueError(f"steps={steps} must be at least 1")
-    if not 0 < learning_rate < math.inf:
-        raise ValueError(f"learning_rate={learning_rate} must be a positive number")
     if batch_size is not None and not 1 <= batch_size <= len(x):
         raise ValueError(f"batch_size={batch_size} must be between 1 and the number of rows, {len(x)}")
     loss = FunctionalLoss(model, loss_fn, x, y)
@@ -79,8 +78,6 @@ def _straight_knots(model: nn.Module, ends: Tensor, control_points: int) -> Tens
     own = parameter_vector(model)
     if ends.shape != (2, own.numel()):
         raise ValueError(f"ends must have shape (2, {own.numel()}) for this model, got {tuple(ends.shape)}")
-    if control_points < 1:
-        raise ValueError(f"control_points={control_points} must be at least 1")
     t = torch.arange(control_points + 2, dtype=torch.float64, device=own.device) / (control_points + 1)
     return linear_combinations(torch.stack([1 - t, t], dim=1).to(own), ordinary(ends).to(own))
 

@@ -8,11 +8,6 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from dlexp.measures.chain import ChainLayer, require_chain
-from dlexp.measures.determinism import require_inputs
-from dlexp.measures.isolation import ordinary
-
-# What a unit's weights count beside its activations, where these decide: nothing.
-_TIE = 1e-9
 
 
 class Matching(NamedTuple):
@@ -75,35 +70,6 @@ def match_permutation(
     raise RuntimeError(f"the matching still improves after max_sweeps={max_sweeps} sweeps over the layers")
 
 
-@torch.no_grad()
-def match_activations(model_a: nn.Module, model_b: nn.Module, x: Tensor) -> Matching:
-    """Match hidden units by their activations on ``x`` (N, d), layer by layer.
-
-    Minimises |Z_l^a - Z_l^b P_l^T|^2, where Z_l (N, n) are the hidden layer's outputs after its
-    activations; each layer is one linear assignment problem that maximises <P_l, (Z_l^a)^T Z_l^b>
-    (Ainsworth et al. 2023, section 3.1). Units that are 0 on all of x look alike: ties are broken by the
-    units' weights, those into the units of the matching so far.
-
-    Raises ``ValueError`` as :func:`match_permutation`, and for activations that are not finite.
-
-    >>> model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
-    >>> match_activations(model, model, torch.randn(20, 3)).permutations
-    [tensor([0, 1, 2, 3])]
-    """
-    layers_a, layers_b = _layers(model_a, model_b)
-    require_inputs(model_a, x)
-    require_inputs(model_b, x)
-    a, b = [_effective(layer) for layer in layers_a], [_effective(layer) for layer in layers_b]
-    permutations: list[Tensor] = []
-    outputs = zip(_hidden_outputs(layers_a, x), _hidden_outputs(layers_b, x), strict=True)
-    for index, (z_a, z_b) in enumerate(outputs):
-        if not bool(z_a.isfinite().all() and z_b.isfinite().all()):
-            raise ValueError("x gives activations that are not finite")
-        gains, by_weights = (z_a.T @ z_b).cpu(), _gains(a, b, permutations, index)
-        permutations.append(_assign(_scaled(gains) + _TIE * _scaled(by_weights)))
-    return Matching(permutations, _permuted(model_b, permutations), 1)
-
-
 def _layers(model_a: nn.Module, model_b: nn.Module) -> tuple[tuple[ChainLayer, ...], tuple[ChainLayer, ...]]:
     layers_a, layers_b = require_chain(model_a, "model_a"), require_chain(model_b, "model_b")
     if [_described(layer) for layer in layers_a] != [_described(layer) for layer in layers_b]:
@@ -147,25 +113,9 @@ def _gains(
     return gains + following_a.T @ following_b
 
 
-def _scaled(gains: Tensor) -> Tensor:
-    """Return the gains with entries of size 1 at most, which changes no assignment."""
-    return gains / gains.abs().max().clamp_min(torch.finfo(gains.dtype).tiny)
-
-
 def _assign(gains: Tensor) -> Tensor:
     _, columns = linear_sum_assignment(gains.numpy(), maximize=True)
     return torch.from_numpy(columns)
-
-
-def _hidden_outputs(layers: tuple[ChainLayer, ...], x: Tensor) -> list[Tensor]:
-    outputs: list[Tensor] = []
-    hidden = ordinary(x)
-    for layer in layers[:-1]:
-        hidden = layer.linear(hidden)
-        # An activation may write into its input.
-        hidden = hidden if layer.activation is None else layer.activation(hidden.clone())
-        outputs.append(hidden.double())
-    return outputs
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Paths through weight space between two networks, and the loss along them."""
+"""Paths through weight space between two networks, the loss along them and the height of its barrier."""
 
 import math
 from dataclasses import dataclass
@@ -7,8 +7,11 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from dlexp.measures.arguments import require_at_least, require_one_of
 from dlexp.measures.functional import Loss, parameter_vector, trainable_parameters
 from dlexp.measures.points import combination_losses
+
+BARRIER_DEFINITIONS = ("linear", "max_end", "mean_end")
 
 
 class Path(Protocol):
@@ -104,8 +107,7 @@ def path_losses(
     >>> path_losses(model, mean_squared_error, x, y, torch.tensor([[1.0, 0.0], [3.0, 0.0]]), points=3)
     tensor([1., 4., 9.])
     """
-    if points < 2:
-        raise ValueError(f"points={points} must be at least 2, to hold both ends")
+    require_at_least(2, points=points)  # both ends
     path = PolygonalChain(path) if isinstance(path, Tensor) else path
     if path.knots.ndim != 2 or len(path.knots) < 2:
         raise ValueError(f"path must have at least two knots (K, P), got {tuple(path.knots.shape)}")
@@ -113,3 +115,31 @@ def path_losses(
     positions = torch.arange(points, dtype=torch.float64, device=path.knots.device) / (points - 1)
     weights = path.weights(positions)
     return combination_losses(model, loss_fn, x, y, weights, path.knots, chunk_size=chunk_size)
+
+
+def barrier(losses: Tensor, definition: str = "linear") -> Tensor:
+    """Return the barrier (...) of losses (..., T) at equally spaced positions t of a path, ends included.
+
+    - ``linear``: max_t L(t) - [(1 - t) L(0) + t L(1)] (Entezari et al. 2022; Ainsworth et al. 2023);
+    - ``max_end``: max_t L(t) - max(L(0), L(1)) (Garipov et al. 2018);
+    - ``mean_end``: max_t L(t) - (L(0) + L(1)) / 2 (Frankle et al. 2020).
+
+    None is negative, as the maximum includes the ends. NaN losses give NaN.
+
+    Raises ``ValueError`` for an unknown definition and fewer than two losses.
+
+    >>> barrier(torch.tensor([1.0, 5.0, 2.0]))
+    tensor(3.5000)
+    """
+    require_one_of(BARRIER_DEFINITIONS, definition=definition)
+    if losses.ndim < 1 or losses.shape[-1] < 2:
+        raise ValueError(f"losses must have shape (..., T) with T >= 2, got {tuple(losses.shape)}")
+    start, end = losses[..., :1], losses[..., -1:]
+    if definition == "linear":
+        t = torch.linspace(0, 1, losses.shape[-1], dtype=losses.dtype, device=losses.device)
+        reference = (1 - t) * start + t * end
+    elif definition == "max_end":
+        reference = torch.maximum(start, end)
+    else:
+        reference = (start + end) / 2
+    return (losses - reference).amax(dim=-1)

@@ -9,6 +9,8 @@ import math
 import torch
 from torch import Tensor
 
+from dlexp.measures.geometry.features import finite_features
+
 log = logging.getLogger(__name__)
 
 
@@ -67,10 +69,10 @@ def two_nn_dimension(features: Tensor, *, discard: float = 0.1, chunk_size: int 
     >>> round(two_nn_dimension(line * torch.tensor([[1.0, 2.0]])))
     1
     """
-    _check(features)
+    rows = finite_features("features", features)
     if not 0 <= discard < 1:
         raise ValueError(f"discard={discard} is no share of the ratios; allowed: at least 0, below 1")
-    points, precision = _distinct(features, chunk_size)
+    points, precision = _distinct(rows, float(torch.finfo(features.dtype).eps), chunk_size)
     n = len(points)
     if n == 1:
         return 0.0
@@ -94,9 +96,8 @@ def two_nn_dimension(features: Tensor, *, discard: float = 0.1, chunk_size: int 
     return (x @ y / (x @ x)).item()
 
 
-def _distinct(features: Tensor, chunk_size: int) -> tuple[Tensor, float]:
+def _distinct(rows: Tensor, eps: float, chunk_size: int) -> tuple[Tensor, float]:
     """Return the distinct rows (n, P), scaled to size 1, and the precision of their distances."""
-    rows = features.double()
     size = rows.abs().max()
     rows = torch.unique(rows, dim=0)
     rows = rows - rows.mean(dim=0)
@@ -105,7 +106,7 @@ def _distinct(features: Tensor, chunk_size: int) -> tuple[Tensor, float]:
     if spread == 0:
         return rows[:1], 0.0
     rows = rows / spread
-    precision = float(2 * torch.finfo(features.dtype).eps * (size / spread) * rows.shape[1] ** 0.5)
+    precision = float(2 * eps * (size / spread) * rows.shape[1] ** 0.5)
     kept = []
     for start in range(0, len(rows), chunk_size):
         part = rows[start : start + chunk_size]
@@ -122,17 +123,9 @@ def _distances(one: Tensor, other: Tensor) -> Tensor:
 
 def _principal_variances(features: Tensor) -> Tensor:
     """Return the descending eigenvalues of the covariance (up to a factor), zero for constant features."""
-    _check(features)
-    x = features.double()
+    x = finite_features("features", features)
     centred = x - x.mean(0)
     variances = torch.linalg.svdvals(centred).square()
     # Round-off in the mean leaves constant features a variance of this order.
     floor = (torch.finfo(torch.float64).eps * x.abs().max()) ** 2 * x.numel() * 4
     return torch.where(variances > floor, variances, 0.0)
-
-
-def _check(features: Tensor) -> None:
-    if features.ndim != 2 or features.numel() == 0:
-        raise ValueError(f"features has the shape {tuple(features.shape)}; allowed: (N, P) with N, P >= 1")
-    if not bool(torch.isfinite(features).all()):
-        raise ValueError("features holds numbers that are not finite; allowed: finite numbers")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from dlexp.measures.arguments import require_at_least
 from dlexp.measures.determinism import fixed_outputs, require_deterministic, require_inputs
 from dlexp.measures.isolation import differentiable, ordinary, private_copy
 
@@ -27,13 +28,15 @@ def leaf_modules(model: nn.Module) -> list[str]:
 
 
 def nonlinear_modules(model: nn.Module) -> list[str]:
-    """Return the names of the leaf modules without parameters: activations, pooling and the like.
+    """Return the names of the leaf modules without parameters and buffers: activations, pooling and the like.
+
+    A frozen linear layer keeps its weights in a buffer and is none of them.
 
     >>> nonlinear_modules(nn.Sequential(nn.Linear(3, 2), nn.ReLU()))
     ['1']
     """
-    modules = dict(model.named_modules())
-    return [name for name in leaf_modules(model) if next(modules[name].parameters(), None) is None]
+    modules = {name: model.get_submodule(name) for name in leaf_modules(model)}
+    return [name for name, leaf in modules.items() if not [*leaf.parameters(), *leaf.buffers()]]
 
 
 def layer_features(
@@ -55,8 +58,7 @@ def layer_features(
     """
     require_deterministic(model)
     require_inputs(model, x)
-    if chunk_size is not None and chunk_size < 1:
-        raise ValueError(f"chunk_size={chunk_size} holds no inputs; allowed: 1 or more, or None")
+    require_at_least(1, chunk_size=chunk_size)
     network, x = private_copy(model), ordinary(x)
     modules = dict(network.named_modules())
     names = leaf_modules(model) if layers is None else list(layers)
@@ -101,3 +103,34 @@ def _rows(name: str, outputs: list[object], n: int) -> Tensor:
         kind = f"a tensor {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
         raise ValueError(f"module {name!r} returns {kind} for {n} inputs; allowed: a tensor with {n} rows")
     return output.reshape(n, -1)
+
+
+def finite_features(name: str, features: Tensor, *, least_rows: int = 1) -> Tensor:
+    """Return features (N, P) in float64.
+
+    Raises ``ValueError``, with their ``name``, for other shapes, fewer than ``least_rows`` rows, and numbers
+    that are not finite.
+
+    >>> finite_features("x", torch.ones(2, 3)).dtype
+    torch.float64
+    """
+    if features.ndim != 2 or features.numel() == 0 or len(features) < least_rows:
+        raise ValueError(
+            f"{name} has the shape {tuple(features.shape)}; allowed: (N, P) with N >= {least_rows}, P >= 1"
+        )
+    if not bool(torch.isfinite(features).all()):
+        raise ValueError(f"{name} holds numbers that are not finite; allowed: finite numbers")
+    return features.double()
+
+
+def require_labels(name: str, labels: Tensor, rows: int) -> None:
+    """Refuse labels that are not integers (rows,).
+
+    Raises ``ValueError`` with their ``name``.
+
+    >>> require_labels("labels", torch.tensor([0, 1]), 2)
+    """
+    if labels.shape != (rows,) or labels.is_floating_point() or labels.is_complex():
+        raise ValueError(
+            f"{name} is {labels.dtype} of shape {tuple(labels.shape)}; allowed: integers ({rows},)"
+        )

@@ -10,6 +10,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor
 
+from dlexp.measures.arguments import require_positive
+from dlexp.measures.geometry.features import finite_features, require_labels
+
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -44,12 +47,10 @@ def classification_probe(
     0.0
     """
     train, test = _standardised(train_features, test_features)
-    targets = [
-        _labels("train_labels", train_labels, len(train)),
-        _labels("test_labels", test_labels, len(test)),
-    ]
-    if not regularization > 0:
-        raise ValueError(f"regularization={regularization}; allowed: above 0")
+    require_labels("train_labels", train_labels, len(train))
+    require_labels("test_labels", test_labels, len(test))
+    require_positive(regularization=regularization)
+    targets = [labels.long().cpu().numpy() for labels in (train_labels, test_labels)]
     if len(np.unique(targets[0])) < 2:
         raise ValueError("train_labels holds one class; allowed: two or more")
     probe = LogisticRegression(C=1 / regularization, max_iter=max_iterations)
@@ -88,8 +89,7 @@ def regression_probe(
             f"train_targets has {targets[0].shape[1]} columns, test_targets {targets[1].shape[1]}; "
             "allowed: the same number"
         )
-    if not regularization > 0:
-        raise ValueError(f"regularization={regularization}; allowed: above 0")
+    require_positive(regularization=regularization)
     # The singular value decomposition needs no well-conditioned Gram matrix.
     probe = Ridge(alpha=regularization, solver="svd").fit(train, targets[0])
     predictions = [probe.predict(x).reshape(y.shape) for x, y in zip((train, test), targets, strict=True)]
@@ -98,28 +98,15 @@ def regression_probe(
 
 
 def _standardised(train: Tensor, test: Tensor) -> tuple[FloatArray, FloatArray]:
-    for name, features in (("train_features", train), ("test_features", test)):
-        if features.ndim != 2 or len(features) == 0 or features.shape[1] != train.shape[-1]:
-            raise ValueError(
-                f"{name} has the shape {tuple(features.shape)}; allowed: (N, P) with N >= 1 and the P of "
-                f"train_features {tuple(train.shape)}"
-            )
-        if not bool(torch.isfinite(features).all()):
-            raise ValueError(f"{name} holds numbers that are not finite; allowed: finite numbers")
-    x, z = train.double(), test.double()
+    x, z = finite_features("train_features", train), finite_features("test_features", test)
+    if x.shape[1] != z.shape[1]:
+        raise ValueError(f"test_features has {z.shape[1]} columns where train_features has {x.shape[1]}")
     mean = x.mean(0)
     deviation = (x - mean).square().mean(0).sqrt()
     # A constant feature has a deviation of the order of round-off, which must not be divided by.
     constant = deviation <= 10 * torch.finfo(train.dtype).eps * x.abs().amax(0)
     scale = torch.where(constant, 1.0, deviation)
     return ((x - mean) / scale).cpu().numpy(), ((z - mean) / scale).cpu().numpy()
-
-
-def _labels(name: str, labels: Tensor, n: int) -> npt.NDArray[np.int64]:
-    if labels.shape != (n,) or labels.is_floating_point() or labels.is_complex():
-        raise ValueError(f"{name} is {labels.dtype} of shape {tuple(labels.shape)}; allowed: integers ({n},)")
-    array: npt.NDArray[np.int64] = labels.long().cpu().numpy()
-    return array
 
 
 def _targets(name: str, targets: Tensor, features: FloatArray) -> FloatArray:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from dlexp.measures.geometry.features import finite_features
+
 
 def linear_cka(x: Tensor, y: Tensor, *, debiased: bool = True) -> float:
     """Return ``HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L))`` for the kernels K = x x^T and L = y y^T.
@@ -54,34 +56,11 @@ def cka_matrix(
     return result
 
 
-def cka_to_reference(
-    features: Mapping[str, Tensor], reference: Mapping[str, Tensor], *, debiased: bool = True
-) -> dict[str, float]:
-    """Return each layer's CKA with itself in the reference network, such as the one at initialisation.
-
-    Raises ``ValueError`` if the two have different layers; see :func:`linear_cka`.
-
-    >>> x = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
-    >>> {name: round(value, 4) for name, value in cka_to_reference({"0": x}, {"0": -x}).items()}
-    {'0': 1.0}
-    """
-    if set(features) != set(reference):
-        raise ValueError(
-            f"features has the layers {[*features]}, reference {[*reference]}; allowed: the same"
-        )
-    return {name: linear_cka(x, reference[name], debiased=debiased) for name, x in features.items()}
-
-
 def _centred(name: str, features: Tensor, n: int, debiased: bool) -> Tensor:
-    least = 4 if debiased else 2
-    if features.ndim != 2 or features.numel() == 0 or len(features) != n or n < least:
-        raise ValueError(
-            f"{name} has the shape {tuple(features.shape)}; allowed: (N, P), the same N >= {least} for both"
-        )
-    if not bool(torch.isfinite(features).all()):
-        raise ValueError(f"{name} holds numbers that are not finite; allowed: finite numbers")
+    x = finite_features(name, features, least_rows=4 if debiased else 2)
+    if len(x) != n:
+        raise ValueError(f"{name} has {len(x)} rows where x has {n}; allowed: the same number")
     # CKA is free of scale: with entries and norms of order 1 no product overflows or underflows.
-    x = features.double()
     x = x / x.abs().max().clamp_min(torch.finfo(torch.float64).tiny)
     floor = 4 * torch.finfo(torch.float64).eps * x.norm()
     x = x - x.mean(0)

@@ -1,5 +1,6 @@
 """The search for critical points of any index."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,13 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad, jacrev, vmap
 
-from dlexp.measures.functional import FunctionalLoss, Loss, flat_gradient
-from dlexp.measures.hessian.backward import BackwardProducts
+from dlexp.measures.arguments import require_at_least, require_positive
+from dlexp.measures.functional import FunctionalLoss, Loss
 from dlexp.measures.hessian.operators import require_vectors
 from dlexp.measures.hessian.spectrum import zero_threshold
 from dlexp.measures.isolation import differentiable
 from dlexp.measures.memory import require_memory
 from dlexp.measures.points import gradients_at
+
+# Copies of a point under the network's symmetries have its loss; other points differ by much more.
+_SAME_LOSS = 1e-6
 
 # The damping rises a little after a refusal and falls a lot after a success ("delayed gratification",
 # Transtrum & Sethna 2012); in equal steps about a third fewer searches converge.
@@ -76,13 +80,9 @@ def find_critical_point(
     >>> bool(find_critical_point(model.double(), mean_squared_error, x.double(), y.double()).converged)
     True
     """
-    if not tolerance > 0:
-        raise ValueError(f"tolerance={tolerance} is not allowed; allowed: above 0")
-    if not weight_decay >= 0:
-        raise ValueError(f"weight_decay={weight_decay} is not allowed; allowed: 0 or more")
-    for name, value in (("max_steps", max_steps), ("chunk_size", chunk_size)):
-        if value < 1:
-            raise ValueError(f"{name}={value} is too small; allowed: 1 or more")
+    require_positive(tolerance=tolerance)
+    require_at_least(0, weight_decay=weight_decay)
+    require_at_least(1, max_steps=max_steps, chunk_size=chunk_size)
     loss = FunctionalLoss(model, loss_fn, x, y)
     like = loss.model.vector
     start = like if start is None else start
@@ -113,6 +113,29 @@ def find_critical_point(
     return FoundPoint(*found) if start.ndim == 2 else FoundPoint(*(tensor[0] for tensor in found))
 
 
+def distinct_points(found: FoundPoint) -> list[int]:
+    """Return the positions of one converged search for each pair of index and loss, by index, then loss.
+
+    Points that a symmetry of the network maps onto each other have the same of both.
+
+    >>> zeros, same = torch.zeros(3), torch.ones(3, dtype=torch.bool)
+    >>> loss = torch.tensor([2.0, 1.0, 2.0])
+    >>> distinct_points(FoundPoint(zeros, loss, zeros, zeros, zeros, same, zeros))
+    [1, 0]
+    """
+    converged = found.converged.nonzero()[:, 0].tolist()
+    points: list[int] = []
+    for i in sorted(converged, key=lambda i: (int(found.index[i]), float(found.loss[i]))):
+        is_known = (
+            bool(points)
+            and bool(found.index[points[-1]] == found.index[i])
+            and math.isclose(found.loss[points[-1]], found.loss[i], rel_tol=_SAME_LOSS)
+        )
+        if not is_known:
+            points.append(i)
+    return points
+
+
 def _hessians(loss: FunctionalLoss, points: Tensor) -> Tensor:
     """Return the Hessians (S, P, P) at ``points`` (S, P).
 
@@ -128,10 +151,7 @@ def _hessians(loss: FunctionalLoss, points: Tensor) -> Tensor:
 
 def _hessian(loss: FunctionalLoss, point: Tensor) -> Tensor:
     loss.model.move(point)
-    parameters = loss.model.parameters
-    gradient = flat_gradient(loss.value(), parameters, create_graph=True)
-    unit_vectors = torch.eye(len(point), dtype=point.dtype, device=point.device)
-    return BackwardProducts(gradient, parameters, is_trusted=False)(unit_vectors)
+    return loss.hessian_products()(torch.eye(len(point), dtype=point.dtype, device=point.device))
 
 
 def _levenberg_marquardt(

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from dlexp.measures.arguments import require_at_least
 from dlexp.measures.functional import FunctionalLoss, Loss, parameter_vector
 from dlexp.measures.hessian.operators import dense_matrix, hessian_operator
 from dlexp.measures.hessian.spectrum import Inertia, inertia
@@ -59,9 +60,7 @@ def classify_critical_point(
     >>> classify_critical_point(model, mean_squared_error, x, model(x).detach()).kind  # w + b alone is seen
     'degenerate'
     """
-    for name, value in (("gradient_tolerance", gradient_tolerance), ("weight_decay", weight_decay)):
-        if not value >= 0:
-            raise ValueError(f"{name}={value} is not allowed; allowed: 0 or more")
+    require_at_least(0, gradient_tolerance=gradient_tolerance, weight_decay=weight_decay)
     vector = parameter_vector(model)
     operator = hessian_operator(model, loss_fn, x, y, batch_size=batch_size)
     hessian = dense_matrix(operator, len(vector), vector, "the dense Hessian")

@@ -5,9 +5,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from dlexp.measures.arguments import require_one_of
 from dlexp.measures.functional import Loss, parameter_vector
 from dlexp.measures.hessian.operators import Operator, hessian_operator, require_vectors
-from dlexp.measures.hessian.probes import random_vectors
+from dlexp.measures.hessian.random import random_vectors
 from dlexp.measures.memory import require_memory
 
 End = Literal["largest", "smallest", "both"]
@@ -110,8 +111,7 @@ def lanczos_eigenvalues(
     tensor([5.])
     """
     size = len(like)
-    if end not in ("largest", "smallest", "both"):
-        raise ValueError(f"end={end!r} is unknown; allowed: 'largest', 'smallest', 'both'")
+    require_one_of(("largest", "smallest", "both"), end=end)
     wanted = 2 * k if end == "both" else k
     if not 1 <= wanted <= size:
         limit = size // 2 if end == "both" else size

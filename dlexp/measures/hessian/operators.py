@@ -1,12 +1,12 @@
-"""The Hessian as a linear operator on batches of vectors."""
+"""The Hessian as a linear operator: its products with vectors, one or many at once."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from dlexp.measures.functional import FunctionalLoss, Loss, flat_gradient
-from dlexp.measures.hessian.backward import BackwardProducts
+from dlexp.measures.arguments import require_at_least
+from dlexp.measures.functional import FunctionalLoss, Loss, parameter_vector
 from dlexp.measures.isolation import differentiable, ordinary
 from dlexp.measures.memory import require_memory
 
@@ -16,6 +16,37 @@ Operator = Callable[[Tensor], Tensor]
 # Bytes of the rows' hidden numbers for the vectors of one chunk: small enough for a CPU's cache, large enough
 # to fill a GPU.
 _CHUNK_BYTES = {"cpu": 2**20, "cuda": 2**28}
+
+
+def hvp(
+    model: nn.Module,
+    loss_fn: Loss,
+    x: Tensor,
+    y: Tensor,
+    v: Tensor,
+    *,
+    batch_size: int | None = None,
+    chunk_size: int | None = None,
+) -> Tensor:
+    """Return H v, H the Hessian of loss_fn(model(x), y) over the trainable parameters, shaped as ``v``.
+
+    ``v`` is one vector (P,) or a batch (B, P), which costs far less than B calls. For products over and
+    over at the same point, keep the :func:`hessian_operator`.
+
+    ``batch_size`` (rows at once; the loss must be the mean over rows) and ``chunk_size`` (vectors at once)
+    bound the memory.
+
+    Raises ``ValueError`` if the shape, type or device of ``v`` does not fit the parameters, and for a module
+    in a random or updating mode.
+
+    >>> from dlexp.measures.functional import mean_squared_error
+    >>> model, x, y = nn.Linear(1, 1), torch.ones(4, 1), torch.zeros(4, 1)
+    >>> hvp(model, mean_squared_error, x, y, torch.tensor([1.0, 0.0]))
+    tensor([2., 2.])
+    """
+    vectors = require_vectors(v, parameter_vector(model), "v")
+    operator = hessian_operator(model, loss_fn, x, y, batch_size=batch_size, chunk_size=chunk_size)
+    return operator(vectors).reshape(v.shape)
 
 
 def hessian_operator(
@@ -44,9 +75,7 @@ def hessian_operator(
     >>> operator(torch.tensor([[1.0, 0.0]]))
     tensor([[2., 2.]])
     """
-    for name, size in (("batch_size", batch_size), ("chunk_size", chunk_size)):
-        if size is not None and size < 1:
-            raise ValueError(f"{name}={size} is too small; allowed: 1 or more, or None")
+    require_at_least(1, batch_size=batch_size, chunk_size=chunk_size)
     loss = FunctionalLoss(model, loss_fn, x, y)
     rows = min(batch_size or len(x), len(x))
     if rows < len(x):
@@ -54,7 +83,7 @@ def hessian_operator(
     # A Lightning hook may call from inference mode, where nothing could be differentiated.
     with differentiable():
         parts = [
-            (len(x_part) / len(x), _hessian(loss, x_part, y_part))
+            (len(x_part) / len(x), loss.hessian_products(x_part, y_part))
             for x_part, y_part in zip(loss.model.x.split(rows), loss.y.split(rows), strict=True)
         ]
     like = loss.model.vector
@@ -121,14 +150,6 @@ def _require_symmetry(operator: Operator, like: Tensor, kind: str) -> None:
             f"the second derivatives of {kind} are not symmetric: an operation or a hook in its forward pass "
             "has a wrong gradient, or none that can be differentiated"
         )
-
-
-def _hessian(loss: FunctionalLoss, x: Tensor, y: Tensor) -> Operator:
-    """Differentiate v^T grad L in reverse, over the retained graph of the gradient."""
-    parameters = loss.model.parameters
-    value = loss.loss_fn(loss.model.outputs(x), y).reshape(())
-    gradient = flat_gradient(value, parameters, create_graph=True)
-    return BackwardProducts(gradient, parameters, is_trusted=loss.model.is_chain)
 
 
 def _require_mean_over_rows(loss: FunctionalLoss, rows: int) -> None:

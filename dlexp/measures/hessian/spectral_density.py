@@ -6,9 +6,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from dlexp.measures.arguments import require_at_least, require_positive
 from dlexp.measures.functional import Loss, parameter_vector
 from dlexp.measures.hessian.operators import Operator, hessian_operator
-from dlexp.measures.hessian.probes import Distribution, random_vectors
+from dlexp.measures.hessian.random import Distribution, random_vectors
 from dlexp.measures.memory import require_memory
 
 
@@ -64,8 +65,7 @@ def spectral_density(
     >>> density.nodes.max().round(decimals=4)
     tensor(4.)
     """
-    if kernel_width is not None and not kernel_width > 0:
-        raise ValueError(f"kernel_width={kernel_width} is not allowed; allowed: above 0, or None")
+    require_positive(kernel_width=kernel_width)
     like = parameter_vector(model)
     probes = random_vectors(n_probes, like, distribution=distribution, generator=generator)
     operator = hessian_operator(model, loss_fn, x, y, batch_size=batch_size)
@@ -94,8 +94,7 @@ def lanczos_quadrature(operator: Operator, starts: Tensor, n_steps: int) -> tupl
     >>> (weights * nodes).sum().round(decimals=4)  # the trace over the dimension
     tensor(2.)
     """
-    if n_steps < 1:
-        raise ValueError(f"n_steps={n_steps} is too small; allowed: 1 or more")
+    require_at_least(1, n_steps=n_steps)
     count, size = starts.shape
     steps = min(n_steps, size)
     require_memory(

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from dlexp.measures.arguments import require_at_least
 from dlexp.measures.functional import Loss, parameter_vector
 from dlexp.measures.hessian.operators import dense_matrix, hessian_operator
 
@@ -70,8 +71,7 @@ def zero_threshold(eigenvalues: Tensor, relative_tolerance: float | None = None)
     eps = float(torch.finfo(eigenvalues.dtype).eps)
     if relative_tolerance is None:
         relative_tolerance = eps**0.5
-    if relative_tolerance < 0:
-        raise ValueError(f"relative_tolerance={relative_tolerance} is negative; allowed: 0 or more")
+    require_at_least(0, relative_tolerance=relative_tolerance)
     return (relative_tolerance * eigenvalues.abs().amax(dim=-1)).clamp_min(eps)
 
 

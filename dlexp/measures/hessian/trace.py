@@ -5,9 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from dlexp.measures.arguments import require_at_least
 from dlexp.measures.functional import Loss, parameter_vector
 from dlexp.measures.hessian.operators import Operator, hessian_operator
-from dlexp.measures.hessian.probes import Distribution, random_vectors
+from dlexp.measures.hessian.random import Distribution, random_vectors
 
 _PROBES_AT_ONCE = 32
 
@@ -72,8 +73,7 @@ def hutchinson_trace(
     >>> hutchinson_trace(lambda v: 2 * v, torch.zeros(5)).trace
     10.0
     """
-    if n_probes < 2:
-        raise ValueError(f"n_probes={n_probes} is too small for a standard error; allowed: 2 or more")
+    require_at_least(2, n_probes=n_probes)  # one has no standard error
     generator = generator or torch.Generator().manual_seed(0)
     samples = []
     for start in range(0, n_probes, _PROBES_AT_ONCE):

@@ -1,11 +1,11 @@
 """The scale freedom of ReLU networks: use it, or fix it by balancing each unit's weights."""
 
 import copy
-import math
 
 import torch
 from torch import Tensor, nn
 
+from dlexp.measures.arguments import require_positive
 from dlexp.measures.chain import require_chain
 
 _HOMOGENEOUS = (type(None), nn.LeakyReLU, nn.ReLU)
@@ -73,8 +73,7 @@ def rescale_first_layer(model: nn.Module, factor: float) -> nn.Module:
     >>> torch.allclose(rescale_first_layer(model, 2.0)[0].weight, 2 * model[0].weight)
     True
     """
-    if not 0 < factor < math.inf:
-        raise ValueError(f"factor={factor} must be a positive number")
+    require_positive(factor=factor)
     rescaled, layers = _rescalable_copy(model)
     if len(layers) < 2:
         raise ValueError("model has one linear layer; two are needed to rescale one against the other")

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from dlexp.measures.arguments import require_positive
 from dlexp.measures.functional import Loss, parameter_vector
 from dlexp.measures.points import combination_losses
 
@@ -111,8 +112,7 @@ def centred_grid(points: int, extent: float) -> Tensor:
     """
     if points < 3 or points % 2 == 0:
         raise ValueError(f"points={points} must be odd and at least 3, so that the grid holds its centre")
-    if not 0 < extent < float("inf"):
-        raise ValueError(f"extent={extent} must be a positive number")
+    require_positive(extent=extent)
     half = points // 2
     return torch.arange(-half, half + 1, dtype=torch.float64) * extent / half
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dlexp.measures.arguments import require_one_of
+
 
 class TrajectoryComponents(NamedTuple):
     """The principal components of a trajectory.
@@ -37,8 +39,7 @@ def trajectory_components(vectors: Tensor, count: int = 2, *, center: str = "mea
     """
     if vectors.ndim != 2:
         raise ValueError(f"vectors must have shape (T, P), got {tuple(vectors.shape)}")
-    if center not in ("mean", "last"):
-        raise ValueError(f"center={center!r} is unknown; allowed: mean, last")
+    require_one_of(("mean", "last"), center=center)
     largest = min(len(vectors) - 1, vectors.shape[1])
     if not 1 <= count <= largest:
         raise ValueError(f"count={count} must be between 1 and {largest} for vectors {tuple(vectors.shape)}")

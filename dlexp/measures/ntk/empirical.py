@@ -1,32 +1,25 @@
 """The empirical neural tangent kernel of any module."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from dlexp.measures.arguments import require_at_least, require_one_of
+from dlexp.measures.batching import agree
 from dlexp.measures.functional import FunctionalModel
 from dlexp.measures.isolation import differentiable, ordinary
 from dlexp.measures.memory import require_memory
-from dlexp.measures.ntk.jacobian import contract_jacobians, output_jacobian, split_jacobian
-from dlexp.measures.ntk.layerwise import (
-    LayerFactors,
-    NotLayerwiseError,
-    close,
-    contract_factors,
-    find_linear_layers,
-    layer_factors,
-    split_factors,
-    verify_layerwise,
-)
+from dlexp.measures.ntk.jacobian import ByJacobian
+from dlexp.measures.ntk.layerwise import ByLayers, NotLayerwiseError
 
 Method = Literal["auto", "layerwise", "jacobian"]
 
 _PROBE_ROWS = 8
 """How many rows of each input the model's structure is tested on."""
+_COMPARED_ROWS = 4
+"""On how many rows the way by layers is compared with that by Jacobians."""
 _CHUNK_BYTES = 2**28
 """What the factors or the Jacobian of one chunk of rows may take."""
 _BLOCK_BYTES = 2**26
@@ -35,16 +28,25 @@ _HALVED_ABOVE = 256
 """Above so many rows of the matrix a symmetric block is computed by halves."""
 
 
-@dataclass(frozen=True)
-class _Way:
-    """A way to the kernel: rows to features, two features to a block (K, N1, K, N2), features to halves."""
+class Way(Protocol):
+    """A way to the kernel: features of rows, of which two sets give a block of it.
 
-    features: Callable[[Tensor], Any]
-    contract: Callable[[Any, Any, Tensor], None]
-    split: Callable[[Any, int], tuple[Any, Any]]
+    Attributes:
+        row_numbers: how many numbers the features of one row take.
+        dtype: of the kernel.
+    """
+
     row_numbers: int
-    """How many numbers the features of one row take."""
     dtype: torch.dtype
+
+    def features(self, x: Tensor) -> Any:
+        """Return what the kernel needs of the rows of x."""
+
+    def contract(self, first: Any, second: Any, block: Tensor) -> None:
+        """Fill the kernel block (K, N1, K, N2) of the features of N1 and of N2 rows."""
+
+    def part(self, features: Any, rows: slice) -> Any:
+        """Return the features of some of the rows."""
 
 
 def empirical_ntk(
@@ -64,7 +66,7 @@ def empirical_ntk(
     is (N1, N2) for one output and (N1, N2, K, K) for K > 1, in the model's type and on its device.
 
     ``method="auto"`` goes layer by layer where the model is a composition of linear layers used once each
-    that acts row by row (verified against autograd on a few rows, unless all modules are torch's own), and
+    that acts row by row (compared with the Jacobian on a few rows, unless the model is a chain), and
     contracts the exact Jacobian otherwise; the other two force one way. ``chunk_rows`` limits the rows of x1
     and x2 held at a time; None chooses it by memory. Works under ``no_grad`` and ``inference_mode``.
 
@@ -76,10 +78,8 @@ def empirical_ntk(
     tensor([[2., 3.],
             [3., 5.]])
     """
-    if method not in ("auto", "layerwise", "jacobian"):
-        raise ValueError(f"method={method!r} is unknown; allowed: auto, layerwise, jacobian")
-    if chunk_rows is not None and chunk_rows < 1:
-        raise ValueError(f"chunk_rows={chunk_rows} must be at least 1")
+    require_one_of(("auto", "layerwise", "jacobian"), method=method)
+    require_at_least(1, chunk_rows=chunk_rows)
     if x2 is not None:
         x2 = ordinary(x2)
         if x2.shape[1:] != x1.shape[1:] or len(x2) == 0:
@@ -93,11 +93,11 @@ def empirical_ntk(
         outputs = _count_outputs(function)
         if method != "jacobian":
             try:
-                return _layerwise_kernel(function, x1, x2, outputs, chunk_rows)
+                return _kernel(_layerwise(function, outputs), x1, x2, outputs, chunk_rows)
             except NotLayerwiseError as error:
                 if method == "layerwise":
                     raise ValueError(f"method='layerwise' does not apply: {error}") from error
-        return _jacobian_kernel(function, x1, x2, outputs, chunk_rows)
+        return _kernel(ByJacobian(function, outputs), x1, x2, outputs, chunk_rows)
 
 
 def _count_outputs(function: FunctionalModel) -> int:
@@ -113,7 +113,7 @@ def _count_outputs(function: FunctionalModel) -> int:
         # Half first: batch statistics of a single row fail with an error of their own.
         for part in (max(1, rows // 2), 1):
             alone = function.outputs(function.x[:part].clone())
-            if alone.numel() != outputs[:part].numel() or not close(
+            if alone.numel() != outputs[:part].numel() or not agree(
                 alone.reshape(part, -1), outputs[:part].reshape(part, -1)
             ):
                 raise ValueError(
@@ -123,38 +123,24 @@ def _count_outputs(function: FunctionalModel) -> int:
     return 1 if outputs.ndim == 1 else outputs.shape[1]
 
 
-def _layerwise_kernel(
-    function: FunctionalModel, x1: Tensor, x2: Tensor | None, outputs: int, chunk_rows: int | None
-) -> Tensor:
-    network = function.network
-    layers = find_linear_layers(network)
+def _layerwise(function: FunctionalModel, outputs: int) -> ByLayers:
+    """Return the way by layers, compared with that by Jacobians unless the model is a chain."""
+    way = ByLayers(function, outputs)
     if not function.is_chain:
-        verify_layerwise(network, layers, function.x)
-    # Twice, for what the graph of the forward pass keeps beside the factors.
-    linear = [layer.module for layer in layers]
-    row_numbers = 2 * sum(layer.in_features + (outputs + 1) * layer.out_features for layer in linear)
-
-    def features(x: Tensor) -> list[LayerFactors]:
-        return layer_factors(network, layers, x)
-
-    way = _Way(features, contract_factors, split_factors, row_numbers, function.vector.dtype)
-    return _assemble(way, x1, x2, outputs, chunk_rows)
-
-
-def _jacobian_kernel(
-    function: FunctionalModel, x1: Tensor, x2: Tensor | None, outputs: int, chunk_rows: int | None
-) -> Tensor:
-    # Twice, for what the vectorised reverse pass keeps beside the Jacobian.
-    row_numbers = 2 * outputs * len(function.vector)
-
-    def features(x: Tensor) -> Tensor:
-        return output_jacobian(function, x)
-
-    way = _Way(features, contract_jacobians, split_jacobian, row_numbers, function.vector.dtype)
-    return _assemble(way, x1, x2, outputs, chunk_rows)
+        rows, by_jacobian = function.x[:_COMPARED_ROWS], ByJacobian(function, outputs)
+        jacobian = torch.cat([by_jacobian.features(row[None]) for row in rows])  # one by one: the definition
+        kernels = function.vector.new_empty(2, outputs, len(rows), outputs, len(rows))
+        factors = way.features(rows)
+        way.contract(factors, factors, kernels[0])
+        by_jacobian.contract(jacobian, jacobian, kernels[1])
+        if not agree(*kernels):
+            raise NotLayerwiseError(
+                "the outputs of a row depend on other rows, or on parameters otherwise than by linear layers"
+            )
+    return way
 
 
-def _assemble(way: _Way, x1: Tensor, x2: Tensor | None, outputs: int, chunk_rows: int | None) -> Tensor:
+def _kernel(way: Way, x1: Tensor, x2: Tensor | None, outputs: int, chunk_rows: int | None) -> Tensor:
     """Fill the kernel block by block, the upper triangle alone where it is symmetric."""
     dtype, row_numbers = way.dtype, way.row_numbers
     other = x1 if x2 is None else x2
@@ -188,7 +174,7 @@ def _assemble(way: _Way, x1: Tensor, x2: Tensor | None, outputs: int, chunk_rows
     return kernel[0, :, 0] if outputs == 1 else kernel.permute(1, 3, 0, 2)
 
 
-def _fill_symmetric(way: _Way, features: Any, block: Tensor) -> None:
+def _fill_symmetric(way: Way, features: Any, block: Tensor) -> None:
     """Fill a diagonal block, symmetric to the last bit; halving it saves up to half of the products."""
     outputs, rows = block.shape[:2]
     if rows == 1 or rows * outputs <= _HALVED_ABOVE:
@@ -196,7 +182,7 @@ def _fill_symmetric(way: _Way, features: Any, block: Tensor) -> None:
         block.copy_((block + block.permute(2, 3, 0, 1)) / 2)
         return
     half = rows // 2
-    first, second = way.split(features, half)
+    first, second = way.part(features, slice(half)), way.part(features, slice(half, None))
     _fill_symmetric(way, first, block[:, :half, :, :half])
     _fill_symmetric(way, second, block[:, half:, :, half:])
     way.contract(first, second, block[:, :half, :, half:])

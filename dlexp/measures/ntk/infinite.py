@@ -7,15 +7,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dlexp.measures.arguments import require_at_least, require_one_of
 from dlexp.measures.memory import require_memory
 from dlexp.measures.ntk.duals import Dual, Pairs, erf_dual, linear_dual, relu_dual
-from dlexp.measures.ntk.quadrature import SMOOTH_ACTIVATIONS, quadrature_dual
+from dlexp.measures.ntk.quadrature import SMOOTH_ACTIVATIONS, smooth_dual
 
 _DUALS: dict[str, Callable[[Pairs], Dual]] = {
     "relu": relu_dual,
     "erf": erf_dual,
     "linear": linear_dual,
-    **{name: partial(quadrature_dual, name) for name in SMOOTH_ACTIVATIONS},
+    **{name: partial(smooth_dual, *both, name=name) for name, both in SMOOTH_ACTIVATIONS.items()},
 }
 
 
@@ -61,19 +62,9 @@ def infinite_ntk(
     >>> infinite_ntk(torch.eye(2), depth=1, activation="relu", **scales).ntk.shape
     torch.Size([2, 2])
     """
-    if activation not in _DUALS:
-        raise ValueError(f"activation={activation!r} is unknown; allowed: {', '.join(_DUALS)}")
-    if depth < 0:
-        raise ValueError(f"depth={depth} must be at least 0")
-    scales = {
-        "weight_std": weight_std,
-        "bias_std": bias_std,
-        "readout_weight_std": readout_weight_std,
-        "readout_bias_std": readout_bias_std,
-    }
-    for name, scale in scales.items():
-        if not 0 <= scale < float("inf"):
-            raise ValueError(f"{name}={scale} must be a number >= 0")
+    require_one_of(_DUALS, activation=activation)
+    require_at_least(0, depth=depth, weight_std=weight_std, bias_std=bias_std)
+    require_at_least(0, readout_weight_std=readout_weight_std, readout_bias_std=readout_bias_std)
     for name, x in (("x1", x1), ("x2", x1 if x2 is None else x2)):
         if x.ndim != 2 or x.shape[1] != x1.shape[1] or x.numel() == 0 or not x.is_floating_point():
             raise ValueError(f"{name} is {x.dtype} of shape {tuple(x.shape)}; allowed: real numbers, (N, d)")

@@ -1,11 +1,11 @@
 """Training of the linearised network in closed form, from its kernel at initialisation."""
 
-import math
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from dlexp.measures.arguments import require_one_of, require_positive
 from dlexp.measures.ntk.statistics import kernel_matrix
 
 SquaredLoss = Literal["half_sum", "half_mean", "mean"]
@@ -46,12 +46,9 @@ def linearized_predictions(
     >>> linearized_predictions(kernel, kernel, zero, zero, y, lr=0.5, steps=1)
     tensor([0.5000, 1.0000])
     """
-    if loss not in ("half_sum", "half_mean", "mean"):
-        raise ValueError(f"loss={loss!r} is unknown; allowed: half_sum, half_mean, mean")
-    if dynamics not in ("gradient_descent", "gradient_flow"):
-        raise ValueError(f"dynamics={dynamics!r} is unknown; allowed: gradient_descent, gradient_flow")
-    if not (lr > 0 and math.isfinite(lr)):
-        raise ValueError(f"lr={lr} must be a positive number")
+    require_one_of(("half_sum", "half_mean", "mean"), loss=loss)
+    require_one_of(("gradient_descent", "gradient_flow"), dynamics=dynamics)
+    require_positive(lr=lr)
     _require_shapes(kernel_tt, kernel_xt, f0_t, f0_x, y)
     times = torch.as_tensor(steps, dtype=torch.float64, device=f0_x.device)
     whole = bool((times == times.round()).all())

@@ -48,24 +48,13 @@ SMOOTH_ACTIVATIONS: dict[str, tuple[Function, Function]] = {
 """Activations and their derivatives, by the names that ``infinite_ntk`` takes."""
 
 
-def quadrature_dual(activation: str, pairs: Pairs) -> Dual:
-    """Return the dual of a smooth activation to ``TOLERANCE``.
+def smooth_dual(function: Function, derivative: Function, pairs: Pairs, *, name: str) -> Dual:
+    """Return the dual of a smooth function of polynomial growth, given with its derivative, to ``TOLERANCE``.
 
     Raises ``ValueError`` if a variance is so large that 8192 terms do not reach it (tanh: about 60).
 
     >>> one = torch.ones(1, 1, dtype=torch.float64)
-    >>> quadrature_dual("tanh", Pairs(one, one, 0 * one, one)).covariance.round(decimals=6)
-    tensor([[0.]], dtype=torch.float64)
-    """
-    function, derivative = SMOOTH_ACTIVATIONS[activation]
-    return smooth_dual(function, derivative, pairs, activation)
-
-
-def smooth_dual(function: Function, derivative: Function, pairs: Pairs, name: str) -> Dual:
-    """Return the dual of any smooth function of polynomial growth, given with its derivative.
-
-    >>> one = torch.ones(1, 1, dtype=torch.float64)
-    >>> dual = smooth_dual(torch.sin, torch.cos, Pairs(one, one, one, 0 * one), "sine")
+    >>> dual = smooth_dual(torch.sin, torch.cos, Pairs(one, one, one, 0 * one), name="sine")
     >>> dual.covariance.round(decimals=4)  # (1 - exp(-2)) / 2
     tensor([[0.4323]], dtype=torch.float64)
     """

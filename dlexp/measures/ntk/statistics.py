@@ -22,24 +22,6 @@ def kernel_matrix(kernel: Tensor) -> Tensor:
     return kernel.permute(0, 2, 1, 3).reshape(n1 * outputs, n2 * outputs)
 
 
-def kernel_drift(kernel: Tensor, initial_kernel: Tensor) -> float:
-    """Return the relative change ``|K_t - K_0|_F / |K_0|_F`` (Huang & Yau 2020 bound it by O(1/width)).
-
-    Raises ``ValueError`` if the shapes differ or the initial kernel is zero.
-
-    >>> kernel_drift(1.5 * torch.eye(2), torch.eye(2))
-    0.5
-    """
-    if kernel.shape != initial_kernel.shape:
-        raise ValueError(
-            f"kernel has shape {tuple(kernel.shape)}, but initial_kernel {tuple(initial_kernel.shape)}"
-        )
-    norm = initial_kernel.double().norm()
-    if norm == 0:
-        raise ValueError("initial_kernel is zero, so that no change relative to it exists")
-    return float((kernel.double() - initial_kernel.double()).norm() / norm)
-
-
 def relative_distance(values: Tensor, reference: Tensor) -> float:
     """Return |values - reference| / |reference| (Frobenius): 0 where both are 0, NaN where the reference is.
 
@@ -100,33 +82,12 @@ def kernel_eigenvalues(kernel: Tensor) -> Tensor:
     return values
 
 
-def lambda_max(kernel: Tensor) -> float:
-    """Return the largest eigenvalue; raises as :func:`kernel_eigenvalues`.
-
-    >>> lambda_max(torch.diag(torch.tensor([1.0, 4.0])))
-    4.0
-    """
-    return float(kernel_eigenvalues(kernel)[-1])
-
-
-def condition_number(kernel: Tensor) -> float:
-    """Return ``lambda_max / lambda_min``, infinite where lambda_min is zero within the kernel's precision.
-
-    That is where ``lambda_min <= eps * lambda_max`` with the eps of the kernel's own type, as its entries are
-    no more exact. Raises as :func:`kernel_eigenvalues`.
-
-    >>> condition_number(torch.diag(torch.tensor([1.0, 4.0])))
-    4.0
-    """
-    values = kernel_eigenvalues(kernel)
-    smallest, largest = float(values[0]), float(values[-1])
-    if smallest <= torch.finfo(kernel.dtype).eps * largest:
-        return math.inf
-    return largest / smallest
-
-
 def kernel_statistics(kernel: Tensor, initial_kernel: Tensor, targets: Tensor) -> dict[str, float]:
     """Return ``drift``, ``alignment``, ``lambda_max`` and ``condition``; NaN where one is not defined.
+
+    The drift is ``|K_t - K_0|_F / |K_0|_F`` (Huang & Yau 2020 bound it by O(1/width)), the condition
+    ``lambda_max / lambda_min``, infinite where ``lambda_min <= eps * lambda_max`` with the eps of the
+    kernel's own type, as its entries are no more exact.
 
     Shapes: both kernels (N, N) or (N, N, K, K), targets (N, K).
 
@@ -136,11 +97,13 @@ def kernel_statistics(kernel: Tensor, initial_kernel: Tensor, targets: Tensor) -
     """
     is_finite = bool(kernel.isfinite().all())
     has_alignment = is_finite and bool(kernel.any()) and bool(targets.any())
+    smallest, largest = kernel_eigenvalues(kernel)[[0, -1]].tolist() if is_finite else (math.nan, math.nan)
+    is_singular = smallest <= torch.finfo(kernel.dtype).eps * largest
     return {
-        "drift": kernel_drift(kernel, initial_kernel) if bool(initial_kernel.any()) else math.nan,
+        "drift": relative_distance(kernel, initial_kernel) if bool(initial_kernel.any()) else math.nan,
         "alignment": target_alignment(kernel, targets) if has_alignment else math.nan,
-        "lambda_max": lambda_max(kernel) if is_finite else math.nan,
-        "condition": condition_number(kernel) if is_finite else math.nan,
+        "lambda_max": largest,
+        "condition": math.inf if is_singular else largest / smallest,
     }
 
 

@@ -1,29 +1,8 @@
 """Problems whose risk is known: least squares, random features, and the solutions that training prefers."""
 
-from dlexp.measures.risk.isotropic import isotropic_risk
-from dlexp.measures.risk.minimum_norm import (
-    LinearSystem,
-    MinimumNormDistance,
-    gradient_descent_limit,
-    linear_system,
-    minimum_norm_distance,
-    minimum_norm_solution,
-    null_space_part,
-    ridge_solution,
-)
-from dlexp.measures.risk.random_features import FitErrors, random_feature_errors, random_feature_risk
-
-__all__ = [
-    "FitErrors",
-    "LinearSystem",
-    "MinimumNormDistance",
-    "gradient_descent_limit",
-    "isotropic_risk",
-    "linear_system",
-    "minimum_norm_distance",
-    "minimum_norm_solution",
-    "null_space_part",
-    "random_feature_errors",
-    "random_feature_risk",
-    "ridge_solution",
-]
+from dlexp.measures.risk.closed_form import isotropic_risk as isotropic_risk
+from dlexp.measures.risk.closed_form import random_feature_risk as random_feature_risk
+from dlexp.measures.risk.minimum_norm import linear_system as linear_system
+from dlexp.measures.risk.minimum_norm import minimum_norm_distance as minimum_norm_distance
+from dlexp.measures.risk.minimum_norm import minimum_norm_solution as minimum_norm_solution
+from dlexp.measures.risk.minimum_norm import ridge_solution as ridge_solution

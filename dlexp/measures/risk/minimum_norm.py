@@ -1,13 +1,13 @@
 """Minimum-norm solutions of least squares, and how far trained weights are from them (implicit bias)."""
 
-import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from dlexp.measures.arguments import require_positive
+from dlexp.measures.backward import BackwardProducts
 from dlexp.measures.functional import FunctionalModel
-from dlexp.measures.hessian.backward import BackwardProducts
 from dlexp.measures.isolation import differentiable, ordinary
 from dlexp.measures.memory import require_memory
 
@@ -59,38 +59,10 @@ def ridge_solution(design: Tensor, targets: Tensor, ridge: float) -> Tensor:
     tensor([0.5000, 1.0000])
     """
     _check_system(design, targets)
-    if not 0 <= ridge < math.inf:
-        raise ValueError(f"ridge={ridge} is not allowed: it must be a finite number, 0 or above")
     if ridge == 0:
         return minimum_norm_solution(design, targets)
+    require_positive(ridge=ridge)
     return _solution(_compact_svd(design, None), targets, len(design) * ridge)
-
-
-def null_space_part(design: Tensor, weights: Tensor, *, rtol: float | None = None) -> Tensor:
-    """Return ``(I - pinv(X) X) w``, the part of the weights that no row of the design sees.
-
-    Shapes: ``design`` (N, P), ``weights`` (P,) or (P, K) -> the same. Raises ``ValueError`` for other shapes.
-
-    >>> null_space_part(torch.tensor([[1.0, 0.0]]), torch.tensor([3.0, 4.0]))
-    tensor([0., 4.])
-    """
-    _check_weights("weights", design, weights)
-    return _unseen(_compact_svd(design, rtol), weights)
-
-
-def gradient_descent_limit(design: Tensor, targets: Tensor, initial_weights: Tensor) -> Tensor:
-    """Return ``pinv(X) y + (I - pinv(X) X) w0``: where gradient descent on |X w - y|^2 from w0 converges.
-
-    The steps lie in the row space of X, so the null-space part of w0 stays as it was. Shapes: as
-    :func:`minimum_norm_solution`, ``initial_weights`` (P,) or (P, K) like the solution.
-
-    >>> design, targets = torch.tensor([[1.0, 0.0]]), torch.tensor([2.0])
-    >>> gradient_descent_limit(design, targets, torch.tensor([3.0, 4.0]))
-    tensor([2., 4.])
-    """
-    solution = minimum_norm_solution(design, targets)
-    _check_weights("initial_weights", design, initial_weights)
-    return solution + null_space_part(design, initial_weights)
 
 
 def minimum_norm_distance(
@@ -213,11 +185,3 @@ def _check_system(design: Tensor, targets: Tensor) -> None:
         raise ValueError(f"targets has the shape {tuple(targets.shape)}; allowed: ({n},) or ({n}, K)")
     if not (bool(torch.isfinite(design).all()) and bool(torch.isfinite(targets).all())):
         raise ValueError("design or targets holds numbers that are not finite; allowed: finite numbers")
-
-
-def _check_weights(name: str, design: Tensor, weights: Tensor) -> None:
-    if design.ndim != 2 or weights.ndim not in (1, 2) or len(weights) != design.shape[1]:
-        raise ValueError(
-            f"{name} has the shape {tuple(weights.shape)} for a design {tuple(design.shape)}; "
-            "allowed: (P,) or (P, K) for a design (N, P)"
-        )

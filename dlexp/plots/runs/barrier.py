@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from dlexp.plots.axes import log, step_axis
-from dlexp.plots.lines import paths
+from dlexp.plots.axes import log_if_wide, step_axis
+from dlexp.plots.lines import paths, placeable
 from dlexp.plots.page import finish, new_page
 from dlexp.plots.style import look
 
@@ -44,14 +44,13 @@ def draw_barrier(
             drawn = {
                 path: np.atleast_2d(losses[prefix + path])[-1] for path in LABELS if prefix + path in losses
             }
-            if _needs_log(np.concatenate(list(drawn.values()))):
-                log(axes, "y")
+            log_if_wide(axes, np.concatenate(list(drawn.values())), LOG_FROM_RATIO)
             for path, values in drawn.items():
                 paths(axes, [(positions, values)], LABELS[path])
             axes.set(title=f"{title}, step {steps[-1]}", ylabel="loss")
             axes.set_xticks([0, 0.5, 1], ["this\nnetwork", "position\non the path", "partner"])
         for path in [path for path in LABELS if path in losses and n == 3]:
-            array = np.atleast_2d(losses[path])
+            array = placeable(np.atleast_2d(losses[path]))
             t = np.linspace(0, 1, array.shape[1])
             ends = (1 - t) * array[:, :1] + t * array[:, -1:]
             paths(panels[2], [(steps[-len(array) :], (array - ends).max(axis=1))], LABELS[path])
@@ -59,8 +58,3 @@ def draw_barrier(
             step_axis(panels[2], steps)
             panels[2].set(title="Barrier while training", ylabel="barrier of the training loss")
         return finish(figure, f"Loss between the network and its partner ({partner})")
-
-
-def _needs_log(values: Array) -> bool:
-    finite = values[np.isfinite(values)]
-    return bool(len(finite) and finite.min() > 0 and finite.max() > LOG_FROM_RATIO * finite.min())

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from dlexp.plots.axes import log, step_axis
-from dlexp.plots.lines import paths
+from dlexp.plots.axes import log, log_if_wide, step_axis
+from dlexp.plots.lines import LARGEST, drawable, paths, placeable
 from dlexp.plots.marks import threshold
 from dlexp.plots.page import finish, new_page
 from dlexp.plots.style import BLACK, COLOURS, DASHED, THRESHOLD, line_style, look
@@ -53,11 +53,8 @@ def draw_lambda_max(
         paths(upper, [(steps, lambda_max)], "largest eigenvalue")
         if not np.isnan(lambda_min).all():
             paths(upper, [(steps, lambda_min)], "smallest eigenvalue")
-        _draw_edge(upper, steps, np.asarray(edge, dtype=float), np.asarray(lambda_max, dtype=float))
-        values = [value for value in loss[1] if math.isfinite(value)]
-        if values and min(values) > 0 and max(values) > 10 * min(values):
-            log(lower, "y")
-        paths(lower, [loss])
+        _draw_edge(upper, steps, placeable(edge), placeable(lambda_max))
+        paths(log_if_wide(lower, loss[1]), [loss])
         upper.set_ylabel("eigenvalue of the Hessian")
         lower.set_ylabel(f"training loss ({loss_label})")
         for axes in (upper, lower):
@@ -70,8 +67,9 @@ def _draw_edge(axes: "Axes", steps: Sequence[int], edge: Array, lambda_max: Arra
         return
     finite = lambda_max[np.isfinite(lambda_max)]
     top = float(finite.max()) if len(finite) else math.inf
-    label = "edge of stability" if edge.min() != edge.max() else f"edge of stability ({edge[0]:.4g})"
-    if edge.min() > _EDGE_SHOWN_UP_TO * top:
+    lowest, highest = np.nanmin(edge), np.nanmax(edge)
+    label = "edge of stability" if lowest != highest else f"edge of stability ({highest:.4g})"
+    if lowest > _EDGE_SHOWN_UP_TO * top:
         steps, edge, label = steps[:1], edge[:1] * np.nan, f"{label}, above"
     shown = np.minimum(edge, _EDGE_SHOWN_UP_TO * top)
     axes.plot(steps, np.where(edge > shown, np.nan, edge), color=THRESHOLD, linestyle=DASHED, label=label)
@@ -86,11 +84,14 @@ def draw_spectrum(eigenvalues: Array, counts: Sequence[int], *, step: int) -> "F
     'Spectrum at step 5: 1 negative, 1 zero, 1 positive eigenvalues'
     """
     n_negative, n_zero, n_positive = counts
-    values = np.sort(eigenvalues)
-    negative, positive = values[:n_negative], values[n_negative + n_zero :]
+    n_shown = n_negative - int((eigenvalues.astype(float) < -LARGEST).sum())
+    values = np.sort(placeable(eigenvalues))  # what is left out comes last
+    values = values[np.isfinite(values)]
+    negative, positive = values[:n_shown], values[n_shown + n_zero :]
     # Bins meet at 0, so that none holds both signs.
-    width = max(float(values[-1] - values[0]), float(np.abs(values).max()), 1e-30) / _N_BINS
-    edges = width * np.arange(min(np.floor(values[0] / width), 0), max(np.ceil(values[-1] / width), 0) + 1)
+    low, high = min([0.0, *values[:1]]), max([0.0, *values[-1:]])
+    width = max(high - low, 1e-30) / _N_BINS
+    edges = width * np.arange(np.floor(low / width), np.ceil(high / width) + 1)
     with look():
         figure, (axes,) = new_page(size=(6.4, 3.6))
         for part, colour, hatch, label in (
@@ -101,8 +102,9 @@ def draw_spectrum(eigenvalues: Array, counts: Sequence[int], *, step: int) -> "F
                 axes.hist(part, edges.tolist(), color=colour, hatch=hatch, ec="white", lw=0.3, label=label)
         if n_zero:
             axes.plot([0, 0], [0.6, n_zero], color=BLACK, lw=1.2, marker="_", label="zero")
+        drawable(axes, eigenvalues)
         axes.set_yscale("log")
-        axes.set_ylim(bottom=0.6)
+        axes.set_ylim(bottom=0.6, top=None if len(values) else 10)
         axes.set(xlabel="eigenvalue of the Hessian of the training loss", ylabel="number of eigenvalues")
         signs = f"{n_negative} negative, {n_zero} zero, {n_positive} positive eigenvalues"
         return finish(figure, f"Spectrum at step {step}: {signs}")
@@ -119,18 +121,20 @@ def draw_spectral_density(density: Sequence[Any], *, size: int, step: int) -> "F
     >>> draw_spectral_density(estimate, size=17, step=5).texts[0].get_text()
     'Spectral density at step 5, 17 parameters, 1 probes'
     """
-    grid, values, nodes, weights = (_array(part) for part in density[:4])
+    grid, values, nodes, weights = (placeable(_array(part)) for part in density[:4])
     width = float(density[4])
     # The sign of what is nearer to zero than the density's own width is not resolved.
-    below, above = (float(weights[part].sum()) / len(weights) for part in (nodes < -width, nodes > width))
-    top = float(values.max())
+    below, above = (
+        float(np.nansum(weights[part])) / len(weights) for part in (nodes < -width, nodes > width)
+    )
+    top = max(float(np.nanmax(values, initial=0)), 1 / LARGEST)
     with look():
         figure, (axes,) = new_page(size=(6.4, 3.6))
         log(axes, "y")
         visible = np.maximum(values, top * 10.0 ** -(_DENSITY_DECADES + 1))
         colour = line_style(axes, "")["color"]
         axes.plot(grid, visible, color=colour, label="")
-        axes.fill_between(grid, visible.min(), visible, color=colour, alpha=0.2)
+        axes.fill_between(grid, top * 10.0 ** -(_DENSITY_DECADES + 1), visible, color=colour, alpha=0.2)
         threshold(axes, x=0.0, linestyle="-", linewidth=0.8)
         axes.set_ylim(top * 10.0**-_DENSITY_DECADES, top * 3)
         axes.set(xlabel="eigenvalue of the Hessian of the training loss", ylabel="density of eigenvalues")

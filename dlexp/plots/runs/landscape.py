@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import numpy.typing as npt
 
 from dlexp.plots import planes
-from dlexp.plots.axes import log
+from dlexp.plots.axes import log_if_wide
+from dlexp.plots.lines import drawable
 from dlexp.plots.page import finish, new_page
 from dlexp.plots.style import line_style, look
 
@@ -29,20 +29,18 @@ class Surface(NamedTuple):
 def draw_lines(steps: Sequence[int], coordinates: Array, losses: Array) -> "Figure":
     """Return a figure of the losses (T, lines, n) along random lines, at the first and the last step.
 
+    >>> import numpy as np
     >>> losses = np.array([[[1.0, 0.5, 1.0]], [[3.0, 0.1, 3.0]]])
     >>> draw_lines([0, 10], np.array([-1, 0, 1]), losses).axes[0].get_legend_handles_labels()[1]
     ['step 0', 'step 10']
     """
-    drawn = losses[[0, -1]]
-    finite = drawn[np.isfinite(drawn)]
     with look():
         figure, (axes,) = new_page(size=(5.4, 3.6))
-        if len(finite) and finite.min() > 0 and finite.max() > planes.LOG_FROM_RATIO * finite.min():
-            log(axes, "y")
+        log_if_wide(axes, losses[[0, -1]].ravel())
         for at in dict.fromkeys((0, len(steps) - 1)):
             label = f"step {steps[at]}"
             style: dict[str, Any] = {**line_style(axes, label), "marker": None}
-            for number, line in enumerate(losses[at]):
+            for number, line in enumerate(drawable(axes, losses[at])):
                 name = label if number == 0 else "_line"
                 axes.plot(coordinates, line, label=name, **{**style, "alpha": 0.45 if number else 1})
         axes.set(xlabel="distance along the direction, 0 is the network", ylabel="training loss")
@@ -59,6 +57,7 @@ def draw_contours(
         labels: of the two axes.
         trajectory: (T, 2), drawn into the last panel.
 
+    >>> import numpy as np
     >>> at = np.linspace(-1, 1, 5)
     >>> figure = draw_contours({7: Surface(at, at[:, None] ** 2 + at**2)}, ("first", "second"))
     >>> figure.axes[0].get_title(), figure.axes[0].get_xlabel()
@@ -82,6 +81,7 @@ def draw_contours(
 def draw_surfaces(surfaces: Mapping[int, Surface], labels: tuple[str, str]) -> "Figure":
     """Return a figure with a three-dimensional surface for each step, the directions on an equal scale.
 
+    >>> import numpy as np
     >>> at = np.linspace(-1, 1, 5)
     >>> figure = draw_surfaces({7: Surface(at, at[:, None] ** 2 + at**2)}, ("first", "second"))
     >>> figure.axes[0].name, figure.axes[0].get_title()

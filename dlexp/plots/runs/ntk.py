@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlexp.plots.axes import log, step_axis
-from dlexp.plots.lines import paths, scatter
+from dlexp.plots.lines import paths, placeable, scatter
 from dlexp.plots.marks import diagonal
 from dlexp.plots.page import finish, new_page
 from dlexp.plots.planes import colour_bar, matrix
@@ -45,11 +45,11 @@ def draw_drift(
     >>> [axes.get_title() for axes in figure.axes[:3]]
     ['Relative change since initialisation', 'Tangent kernel, step 0', 'Tangent kernel, step 9']
     """
-    finite = np.concatenate([before, after])
-    finite = finite[np.isfinite(finite)]
+    finite = placeable(np.concatenate([before, after]))
+    limits = (np.nanmin(finite, initial=np.inf), np.nanmax(finite, initial=-np.inf))
     with look():
         figure, (axes, *maps) = new_page((1, 3), (10.8, 3.1))
-        largest = [np.nanmax(values, initial=0) for values in (drift, parameter_drift)]
+        largest = [np.nanmax(placeable(values), initial=0) for values in (drift, parameter_drift)]
         if min(largest) > 0 and max(largest) > _APART * min(largest):
             log(axes, "y")
         for label, values in {"kernel": drift, "weights": parameter_drift}.items():
@@ -57,7 +57,7 @@ def draw_drift(
         step_axis(axes, steps)
         axes.set(title="Relative change since initialisation", ylabel="|change| / |initial value|")
         for panel, kernel, step in zip(maps, (before, after), (0, last_step), strict=True):
-            matrix(panel, kernel, (float(finite.min()), float(finite.max())))
+            matrix(panel, kernel, limits if limits[0] <= limits[1] else (0.0, 1.0))
             panel.set(title=f"Tangent kernel, step {step}", xlabel="sample, ordered by target")
         maps[0].set_ylabel("sample, ordered by target")
         colour_bar(maps[-1], "K(x, x')", beside=maps)

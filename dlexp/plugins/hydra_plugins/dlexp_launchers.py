@@ -42,15 +42,21 @@ class EnsembleLauncher(Launcher):
     """Checks all jobs of a sweep together, then runs them, together or one by one."""
 
     def __init__(self, together: bool, workers: int, memory_gib: float, executor: Any) -> None:
-        from dlexp.config.errors import not_allowed
-        from dlexp.config.kinds import Real, Whole
+        from dlexp.config.errors import not_allowed, refuse
+        from dlexp.config.kinds import real, whole
 
-        for key, value, kind in (
-            ("workers", workers, Whole(1, 10_000)),
-            ("memory_gib", memory_gib, Real(above=0)),
-        ):
-            if not kind.takes(value):
-                raise SystemExit(not_allowed(f"hydra.launcher.{key}", value, kind.allowed))
+        problems = [
+            not_allowed(f"hydra.launcher.{key}", value, kind.allowed)
+            for key, value, kind in (
+                ("workers", workers, whole(1, 10_000)),
+                ("memory_gib", memory_gib, real(above=0)),
+            )
+            if not kind.takes(value)
+        ]
+        if executor is not None and not hasattr(executor, "submit"):
+            allowed = "_target_ of a concurrent.futures executor and its arguments, or null"
+            problems.append(not_allowed("hydra.launcher.executor", executor, allowed))
+        refuse(problems)
         self.together, self.workers, self.memory_gib, self.executor = together, workers, memory_gib, executor
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -61,9 +67,10 @@ class EnsembleLauncher(Launcher):
         """Run the jobs; a wrong value in any of them is refused before the first one starts."""
         from dlexp.cli.study import claim_problems
         from dlexp.config.compose import Composer
-        from dlexp.config.errors import ConfigError
+        from dlexp.config.errors import refuse
+        from dlexp.config.hydra_internals import told_in_sentences
         from dlexp.config.jobs import compose_jobs
-        from dlexp.launch.command import command_of, refuse, writable
+        from dlexp.launch.command import command_of, writable
         from dlexp.launch.executors import InProcessExecutor, process_pool
         from dlexp.launch.sweep import Settings, run_jobs
 
@@ -72,11 +79,8 @@ class EnsembleLauncher(Launcher):
         command.is_sweep, command.folder = True, writable(self.config.hydra.sweep.dir)
         command.has_study = bool(self.config.study)
         composer = Composer(self.hydra_context.config_loader, self.config)
-        try:
+        with told_in_sentences():
             jobs = compose_jobs(composer, job_overrides, initial_job_idx)
-        except ConfigError as error:
-            refuse(error.problems)
-            raise
         if command.has_study:
             refuse(claim_problems(self.config, jobs))
         devices = _count_devices(self.config.trainer.devices)

@@ -9,6 +9,7 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
+from hydra_plugins.dlexp_launchers import EnsembleLauncher
 from omegaconf import DictConfig, OmegaConf
 
 
@@ -27,7 +28,7 @@ ConfigStore.instance().store(group="hydra/sweeper", name="arms", node=ArmsSweepe
 class ArmsSweeper(Sweeper):
     """The product of what is swept, as Hydra's basic sweeper makes it; of a study, that of each of its arms.
 
-    It composes no job: dlexp's launchers compose and check all of them together.
+    dlexp's launchers compose and check all jobs together; for others they are checked here.
 
     Args:
         max_batch_size: the most jobs that the launcher is given at once; None: all.
@@ -35,7 +36,13 @@ class ArmsSweeper(Sweeper):
     """
 
     def __init__(self, max_batch_size: int | None, params: Mapping[str, str] | None = None) -> None:
+        from dlexp.config.errors import not_allowed, refuse
+        from dlexp.config.kinds import whole
+
         super().__init__()
+        size = whole(1, null="all jobs at once")
+        if not size.takes(max_batch_size):
+            refuse([not_allowed("hydra.sweeper.max_batch_size", max_batch_size, size.allowed)])
         self.max_batch_size = max_batch_size
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -48,16 +55,16 @@ class ArmsSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """Launch the jobs; ends the program with one sentence if the arguments make no jobs."""
-        from dlexp.config.errors import ConfigError
+        from dlexp.config.hydra_internals import told_in_sentences
         from dlexp.launch.arms import sweep_overrides
 
         assert self.config is not None
         assert self.hydra_context is not None
         assert self.launcher is not None
-        try:
+        with told_in_sentences(arguments):
             jobs = sweep_overrides(self.config, arguments, self.hydra_context.config_loader)
-        except ConfigError as error:
-            raise SystemExit(str(error)) from None
+        if not isinstance(self.launcher, EnsembleLauncher):
+            self._check(jobs)  # Hydra's own launchers meet a wrong job when it is its turn
         folder = Path(self.config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
@@ -68,3 +75,17 @@ class ArmsSweeper(Sweeper):
             for job in returned[-1]:
                 _ = job.return_value  # raises what a job raised
         return returned
+
+    def _check(self, jobs: list[list[str]]) -> None:
+        """End the program if one of the jobs cannot be run."""
+        from dlexp.config.compose import Composer
+        from dlexp.config.errors import refuse
+        from dlexp.config.hydra_internals import told_in_sentences
+        from dlexp.config.jobs import compose_jobs
+        from dlexp.launch.sweep import build_problems
+
+        assert self.config is not None
+        assert self.hydra_context is not None
+        with told_in_sentences():
+            composed = compose_jobs(Composer(self.hydra_context.config_loader, self.config), jobs)
+        refuse(build_problems(composed))

@@ -7,11 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from dlexp.measures.connectivity import (
-    BezierCurve,
-    barrier,
     end_points,
     fit_bezier,
-    path_losses,
 )
 from dlexp.measures.functional import mean_squared_error
 from dlexp.models.mlp import MLP
@@ -50,31 +47,6 @@ def test_quadratic_bezier_reaches_the_best_control_point_on_a_ring() -> None:
     assert torch.equal(curve.knots[[0, 2]], RING_ENDS)
 
 
-def trained(seed: int, x: Tensor, y: Tensor) -> MLP:
-    model = MLP(input_dim=2, width=16, depth=1, generator=generator(seed)).double()
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
-    for _ in range(300):
-        optimizer.zero_grad()
-        mean_squared_error(model(x), y).backward()
-        optimizer.step()
-    return model
-
-
-def test_trained_networks_are_joined_below_the_straight_line() -> None:
-    x = torch.randn(100, 2, generator=generator(7), dtype=torch.float64)
-    y = torch.sin(2 * x.sum(dim=1, keepdim=True))
-    a, b = trained(0, x, y), trained(1, x, y)
-    ends = end_points(a, b)
-    straight = barrier(path_losses(a, mean_squared_error, x, y, ends))
-    assert float(straight) > 0.1
-    curve = fit_bezier(
-        a, mean_squared_error, x, y, ends, generator=generator(), steps=500, learning_rate=0.02, batch_size=50
-    )
-    losses = path_losses(a, mean_squared_error, x, y, curve, points=41)
-    assert float(barrier(losses)) < 0.15 * float(straight)
-    torch.testing.assert_close(losses[[0, -1]], path_losses(a, mean_squared_error, x, y, ends, points=2))
-
-
 @pytest.mark.parametrize("context", [contextlib.nullcontext, torch.no_grad, torch.inference_mode])
 def test_the_fit_repeats_whatever_the_caller_s_mode(context: Callable[[], Any]) -> None:
     x = torch.randn(20, 2, generator=generator(7), dtype=torch.float64)
@@ -108,29 +80,6 @@ def test_every_row_is_seen_once_an_epoch() -> None:
         assert sorted(row for rows in epoch for row in rows) == [0, 1, 2, 3, 4]
 
 
-def test_a_step_follows_the_gradient_of_the_trained_parameters() -> None:
-    """Adam's first step is its learning rate times the signs of the gradient, here by finite differences."""
-    x = torch.randn(20, 2, generator=generator(7), dtype=torch.float64)
-    y = torch.sin(x[:, :1])
-    a, b = (MLP(input_dim=2, width=4, depth=1, generator=generator(0)).double() for _ in range(2))
-    for model in (a, b):
-        model.hidden_1.requires_grad_(False)
-    with torch.no_grad():
-        b.readout.weight.add_(torch.randn(1, 4, generator=generator(1), dtype=torch.float64))
-    ends = end_points(a, b)
-    curve = fit_bezier(a, mean_squared_error, x, y, ends, generator=generator(), steps=1, learning_rate=1e-3)
-    middle, moved = ends.mean(dim=0), curve.knots[1]
-    t = torch.rand(1, dtype=torch.float64, generator=generator())
-    point = BezierCurve(torch.stack([ends[0], middle, ends[1]])).weights(t)[0]
-    position = point[0] * ends[0] + point[1] * middle + point[2] * ends[1]
-    shifts = 1e-6 * torch.eye(len(middle), dtype=torch.float64)
-    slopes = [
-        path_losses(a, mean_squared_error, x, y, torch.stack([position - s, position + s]), points=2).diff()
-        for s in shifts
-    ]
-    torch.testing.assert_close(moved - middle, -1e-3 * torch.cat(slopes).sign(), rtol=1e-3, atol=0)
-
-
 def test_starts_as_the_straight_line() -> None:
     ends = torch.tensor([[0.0, 0.0], [3.0, 6.0]], dtype=torch.float64)
     curve = fit_bezier(
@@ -146,19 +95,3 @@ def test_starts_as_the_straight_line() -> None:
     )
     expected = torch.tensor([[0, 0], [1, 2], [2, 4], [3, 6]], dtype=torch.float64)
     torch.testing.assert_close(curve.knots, expected)
-
-
-def test_refusals() -> None:
-    settings = {"generator": generator()}
-    for values, message in (
-        ({"steps": 0}, "steps=0 must be at least 1"),
-        ({"control_points": 0}, "control_points=0 must be at least 1"),
-        ({"batch_size": 2}, "batch_size=2 must be between 1 and the number of rows, 1"),
-        ({"learning_rate": 0.0}, "learning_rate=0.0 must be a positive number"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            fit_bezier(Plane(), mean_squared_error, ONE, ONE, RING_ENDS, **settings, **values)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"ends must have shape \(2, 2\)"):
-        fit_bezier(Plane(), mean_squared_error, ONE, ONE, RING_ENDS[:1], **settings)
-    with pytest.raises(FloatingPointError, match="diverged"):
-        fit_bezier(Plane(), mean_squared_error, ONE, ONE * torch.nan, RING_ENDS, steps=2, **settings)

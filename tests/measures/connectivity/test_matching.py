@@ -5,9 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlexp.measures.connectivity import barrier, end_points, match_activations, match_permutation, path_losses
-from dlexp.measures.functional import mean_squared_error
-from dlexp.models.activations import Erf
+from dlexp.measures.connectivity import match_permutation
 from dlexp.models.mlp import MLP
 
 
@@ -57,40 +55,21 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-@pytest.mark.parametrize("match", ["weights", "ordered", "activations"])
-def test_recovers_planted_permutations(name: str, match: str) -> None:
-    settings = dict(SETTINGS[name])
-    if match == "activations" and name != "no_bias":
-        # ReLU units that are 0 on all inputs look alike.
-        settings["activation"] = "tanh"
+@pytest.mark.parametrize("is_ordered", [False, True])
+def test_recovers_planted_permutations(name: str, is_ordered: bool) -> None:
     for seed in range(3):
-        model = network(seed, **settings)  # type: ignore[arg-type]
+        model = network(seed, **SETTINGS[name])  # type: ignore[arg-type]
         other, orders = shuffled(model, seed + 50)
         before = [copy.deepcopy(net.state_dict()) for net in (model, other)]
-        if match == "activations":
-            matching = match_activations(model, other, inputs())
-        else:
-            generator = torch.Generator().manual_seed(seed) if match == "ordered" else None
-            matching = match_permutation(model, other, generator=generator)
-            assert matching.sweeps <= 6
+        generator = torch.Generator().manual_seed(seed) if is_ordered else None
+        matching = match_permutation(model, other, generator=generator)
+        assert matching.sweeps <= 6
         for key, value in matching.model.state_dict().items():
             assert torch.equal(value, before[0][key])
         for order, permutation in zip(orders, matching.permutations, strict=True):
             assert torch.equal(order[permutation], torch.arange(len(order)))
         for net, state in zip((model, other), before, strict=True):
             assert all(torch.equal(value, state[key]) for key, value in net.state_dict().items())
-
-
-def test_removes_the_barrier_of_a_permuted_copy() -> None:
-    model = network(3, width=32, depth=2)
-    other, _ = shuffled(model, 4)
-    x = inputs()
-    y = model(x).detach() + 0.01
-    naive = barrier(path_losses(model, mean_squared_error, x, y, end_points(model, other)))
-    matched = match_permutation(model, other).model
-    after = barrier(path_losses(model, mean_squared_error, x, y, end_points(model, matched)))
-    assert float(naive) > 0.05
-    assert float(after) < 1e-12
 
 
 @pytest.mark.parametrize("parametrization", ["standard", "ntk"])
@@ -113,25 +92,6 @@ def test_one_hidden_layer_gives_the_best_of_all_permutations(parametrization: st
     assert distance(matching.permutations[0]) == pytest.approx(best, rel=1e-12)
 
 
-def test_activation_matching_gives_the_best_of_all_permutations() -> None:
-    a, b = network(0, width=5, depth=2), network(1, width=5, depth=2)
-    matching = match_activations(a, b, inputs())
-    for permutation, n in zip(matching.permutations, (2, 4), strict=True):
-        z_a, z_b = (nn.Sequential(*list(net)[:n])(inputs()).detach() for net in (a, b))
-        distances = [
-            float(((z_a - z_b[:, list(order)]) ** 2).sum()) for order in itertools.permutations(range(5))
-        ]
-        assert float(((z_a - z_b[:, permutation]) ** 2).sum()) == pytest.approx(min(distances), rel=1e-12)
-
-
-def test_matched_network_is_the_same_function_and_closer() -> None:
-    a, b = network(0, width=32, depth=3), network(1, width=32, depth=3)
-    for matching in (match_permutation(a, b), match_activations(a, b, inputs())):
-        torch.testing.assert_close(matching.model(inputs()), b(inputs()))
-    before, after = (end_points(a, m).diff(dim=0).norm() for m in (b, match_permutation(a, b).model))
-    assert float(after) < float(before)
-
-
 def test_units_with_equal_weights_and_no_hidden_layer() -> None:
     a = network(0, width=4, depth=3)
     with torch.no_grad():
@@ -139,24 +99,3 @@ def test_units_with_equal_weights_and_no_hidden_layer() -> None:
             p.fill_(1.0)
     assert match_permutation(a, a).sweeps == 1
     assert match_permutation(nn.Linear(3, 2), nn.Linear(3, 2)).permutations == []
-
-
-def test_refusals() -> None:
-    a = network(0)
-    with pytest.raises(ValueError, match="same layers, sizes, scales and activations"):
-        match_permutation(a, network(1, width=8))
-    with pytest.raises(ValueError, match="same layers, sizes, scales and activations"):
-        match_permutation(a, network(1, activation="tanh"))
-    softmax = nn.Sequential(nn.Linear(5, 4), nn.Softmax(dim=-1), nn.Linear(4, 1))
-    with pytest.raises(ValueError, match="model_a must be a chain"):
-        match_permutation(softmax, softmax)
-    layer = nn.Linear(4, 4)
-    tied = nn.Sequential(layer, Erf(), layer)
-    with pytest.raises(ValueError, match="module '2' is module '0' again"):
-        match_permutation(tied, tied)
-    with torch.no_grad():
-        a.readout.weight[0, 0] = torch.inf
-    with pytest.raises(ValueError, match="weights that are not finite"):
-        match_permutation(a, network(1))
-    with pytest.raises(ValueError, match="activations that are not finite"):
-        match_activations(network(0), network(1), inputs() * torch.inf)

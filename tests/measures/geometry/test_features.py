@@ -1,7 +1,5 @@
 """Features: the values a hand-written forward pass gives, and a model that stays as it was."""
 
-import copy
-
 import pytest
 import torch
 from torch import nn
@@ -63,58 +61,3 @@ def test_convolutions_are_flattened_and_parametrised_weights_are_no_layers():
         "2": (5, 8),
         "3": (5, 1),
     }
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_the_model_is_left_as_it_was(fails):
-    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Dropout(0.5))
-    model.eval()
-    model[0].train()
-    model(inputs()).sum().backward()
-    state, modes = copy.deepcopy(model.state_dict()), [m.training for m in model.modules()]
-    gradients = [p.grad.clone() for p in model.parameters()]
-    rng = torch.get_rng_state()
-    if fails:
-        with pytest.raises(RuntimeError, match="shapes"):
-            layer_features(model, inputs(d=2))
-    else:
-        layer_features(model, inputs())
-    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
-    assert [m.training for m in model.modules()] == modes
-    assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), gradients, strict=True))
-    assert torch.equal(torch.get_rng_state(), rng)
-    assert not any(module._forward_hooks for module in model.modules())
-
-
-class Twice(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.linear, self.activation, self.unused = nn.Linear(3, 3), nn.ReLU(), nn.ReLU()
-
-    def forward(self, x):
-        return self.activation(self.linear(self.activation(x)))
-
-
-class Pair(nn.Module):
-    def forward(self, x):
-        return x, x
-
-
-def test_what_has_no_single_matrix_is_refused():
-    x = inputs()
-    with pytest.raises(ValueError, match="'activation' is called 2 times"):
-        layer_features(Twice(), x, layers=["activation"])
-    with pytest.raises(ValueError, match="'unused' is called 0 times"):
-        layer_features(Twice(), x, layers=["unused"])
-    with pytest.raises(ValueError, match="layers names 'missing'"):
-        layer_features(Twice(), x, layers=["missing"])
-    with pytest.raises(ValueError, match="returns tuple"):
-        layer_features(Pair(), x)
-    with pytest.raises(ValueError, match=r"returns a tensor \(21,\)"):
-        layer_features(nn.Flatten(0), x)
-    with pytest.raises(ValueError, match="training mode"):
-        layer_features(nn.Dropout(0.5), x)
-    with pytest.raises(ValueError, match="chunk_size=0"):
-        layer_features(network(), x, chunk_size=0)
-    with pytest.raises(ValueError, match="x has shape"):
-        layer_features(network(), x[:0])

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from dlexp.measures.geometry import cka_matrix, cka_to_reference, linear_cka
+from dlexp.measures.geometry import cka_matrix, linear_cka
 
 
 def randn(*shape, seed=0):
@@ -42,11 +42,6 @@ def test_cka_of_gram_matrices(shapes, shift):
     assert linear_cka(x, y, debiased=False) == pytest.approx(alignment(centred(x), centred(y)), rel=1e-8)
 
 
-def test_debiased_form_needs_no_centring_first():
-    x, y = randn(30, 4) + 1, randn(30, 6, seed=1) - 2
-    assert linear_cka(x, y) == pytest.approx(alignment(u_centred(x), u_centred(y)), rel=1e-10)
-
-
 @pytest.mark.parametrize("debiased", [True, False])
 def test_rotation_scale_and_shift_do_not_matter(debiased):
     x, y = randn(50, 8), randn(50, 8, seed=3).relu()
@@ -56,15 +51,6 @@ def test_rotation_scale_and_shift_do_not_matter(debiased):
     assert linear_cka(x, moved, debiased=debiased) == pytest.approx(
         linear_cka(x, y, debiased=debiased), abs=1e-12
     )
-
-
-def test_independent_features_look_alike_only_to_the_biased_form():
-    pairs = [(randn(100, 200, seed=2 * s), randn(100, 200, seed=2 * s + 1)) for s in range(20)]
-    biased = torch.tensor([linear_cka(x, y, debiased=False) for x, y in pairs])
-    debiased = torch.tensor([linear_cka(x, y) for x, y in pairs])
-    assert biased.mean().item() == pytest.approx(0.667, abs=0.005)
-    assert abs(debiased.mean().item()) < 0.004
-    assert debiased.abs().max() < 0.03
 
 
 @pytest.mark.parametrize("debiased", [True, False])
@@ -85,25 +71,3 @@ def test_matrix_of_layers():
     assert cross.shape == (3, 2)
     assert cross[2, 0].item() == linear_cka(features["c"], other["x"], debiased=False)
     assert cross[0, 1].item() == pytest.approx(1)
-
-
-def test_reference_pairs_layers_by_name():
-    features = {"a": randn(30, 4), "b": randn(30, 6, seed=1)}
-    reference = {"b": features["b"] * 2, "a": randn(30, 4, seed=2)}
-    result = cka_to_reference(features, reference)
-    assert result["b"] == pytest.approx(1)
-    assert result["a"] == linear_cka(features["a"], reference["a"])
-    with pytest.raises(ValueError, match="allowed: the same"):
-        cka_to_reference(features, {"a": features["a"]})
-
-
-def test_bad_input_is_refused():
-    with pytest.raises(ValueError, match="N >= 4"):
-        linear_cka(randn(3, 2), randn(3, 2))
-    assert linear_cka(randn(3, 2), randn(3, 2), debiased=False) == pytest.approx(1)
-    with pytest.raises(ValueError, match="y has the shape"):
-        linear_cka(randn(5, 2), randn(6, 2))
-    with pytest.raises(ValueError, match="x has the shape"):
-        linear_cka(randn(5), randn(5))
-    with pytest.raises(ValueError, match="y holds"):
-        linear_cka(randn(5, 2), randn(5, 2) * math.nan)

@@ -2,7 +2,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 from dlexp.measures.functional import mean_squared_error
 from dlexp.measures.hessian import lanczos_eigenvalues, spectrum, top_eigenvalues
@@ -44,16 +43,6 @@ def test_both_ends_of_a_network(problem, brute_hessian):
         torch.testing.assert_close(gram, torch.eye(len(gram), dtype=DOUBLE), rtol=0, atol=1e-10)
 
 
-def test_multiple_eigenvalues_are_all_found():
-    # Three outputs share one Gram matrix, so every eigenvalue occurs three times.
-    x = torch.randn(30, 6, dtype=DOUBLE, generator=torch.Generator().manual_seed(0))
-    model = nn.Linear(6, 3, bias=False).double()
-    gram = torch.linalg.eigvalsh(2 / (30 * 3) * x.T @ x).flip(0)
-    y = torch.zeros(30, 3, dtype=DOUBLE)
-    top = top_eigenvalues(model, mean_squared_error, x, y, 5)
-    torch.testing.assert_close(top.eigenvalues, gram[[0, 0, 0, 1, 1]], rtol=1e-10, atol=0)
-
-
 def test_no_ghosts(random_symmetric):
     # An outlier that converges at once is what plain Lanczos finds again and again.
     exact = torch.cat([torch.linspace(0, 1, 197, dtype=DOUBLE), torch.tensor([5.0, 50, 5e4], dtype=DOUBLE)])
@@ -73,16 +62,6 @@ def test_breakdown_in_an_invariant_space(random_symmetric, rank):
     torch.testing.assert_close(pairs.eigenvalues, exact.flip(0)[:6], rtol=0, atol=1e-12)
     assert pairs.converged
     assert pairs.products <= 24
-
-
-def test_operators_without_structure():
-    like = torch.zeros(5, dtype=DOUBLE)
-    zero = lanczos_eigenvalues(torch.zeros_like, like, 2, end="both")
-    assert torch.equal(zero.eigenvalues, torch.zeros(4, dtype=DOUBLE))
-    assert zero.converged
-    identity = lanczos_eigenvalues(lambda v: 3 * v, like, 5)
-    torch.testing.assert_close(identity.eigenvalues, torch.full((5,), 3.0, dtype=DOUBLE))
-    assert identity.converged
 
 
 _BULK = torch.linspace(0, 1, 150, dtype=DOUBLE)
@@ -158,22 +137,3 @@ def test_random_numbers_come_from_the_generator(problem):
     other = top_eigenvalues(*problem, max_products=3, generator=torch.Generator().manual_seed(5))
     assert not torch.equal(first.eigenvalues, other.eigenvalues)
     assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_float32(problem, brute_hessian):
-    model, loss_fn, x, y = problem
-    exact = torch.linalg.eigvalsh(brute_hessian(*problem))
-    pairs = top_eigenvalues(model.float(), loss_fn, x.float(), y.float(), end="both")
-    assert pairs.converged
-    torch.testing.assert_close(pairs.eigenvalues.double(), exact[[-1, 0]], rtol=1e-4, atol=1e-5)
-
-
-def test_refusals(problem):
-    with pytest.raises(ValueError, match="k=0 eigenvalues of 113 parameters; allowed: 1 to 113"):
-        top_eigenvalues(*problem, 0)
-    with pytest.raises(ValueError, match=r"k=57 .* allowed: 1 to 56 for end='both'"):
-        top_eigenvalues(*problem, 57, end="both")
-    with pytest.raises(ValueError, match="end='top' is unknown"):
-        top_eigenvalues(*problem, end="top")
-    with pytest.raises(ValueError, match=r"start has shape \(2,\)"):
-        top_eigenvalues(*problem, start=torch.zeros(2, dtype=DOUBLE))

@@ -79,12 +79,3 @@ def test_is_a_function_of_its_generator(problem):
     assert torch.equal(first.density, second.density)
     assert not torch.equal(first.density, other.density)
     assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_refusals(problem):
-    with pytest.raises(ValueError, match="n_steps=0 is too small"):
-        spectral_density(*problem, n_steps=0)
-    with pytest.raises(ValueError, match="number of random vectors is 0"):
-        spectral_density(*problem, n_probes=0)
-    with pytest.raises(ValueError, match="kernel_width=0 is not allowed"):
-        spectral_density(*problem, kernel_width=0)

@@ -3,10 +3,10 @@ from itertools import pairwise
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from dlexp.measures.functional import mean_squared_error, parameter_vector
-from dlexp.measures.landscape import balance_relu_units, loss_plane, random_direction
+from dlexp.measures.functional import parameter_vector
+from dlexp.measures.landscape import balance_relu_units
 from dlexp.models.mlp import MLP
 
 
@@ -36,18 +36,6 @@ def rescaled(model: MLP, *, units: bool, factor: float = 10.0) -> MLP:
     return model
 
 
-def surface(model: nn.Module, normalize: str = "filter", bias: str = "zero") -> Tensor:
-    x = inputs()
-    y = torch.sin(x.sum(dim=1, keepdim=True))
-    directions = torch.stack(
-        [
-            random_direction(model, normalize, bias=bias, generator=torch.Generator().manual_seed(seed))
-            for seed in (1, 2)
-        ]
-    )
-    return loss_plane(model, mean_squared_error, x, y, directions, points=5).losses
-
-
 @pytest.mark.parametrize(
     "settings", [{}, {"bias": False}, {"parametrization": "ntk", "bias_std": 0.3, "depth": 3}]
 )
@@ -75,20 +63,6 @@ def test_balanced_point_is_the_shortest_of_all_rescalings() -> None:
         )
 
 
-def test_what_normalisation_and_balancing_do_for_surfaces() -> None:
-    model = network()
-    plain, normalised = surface(model, "none"), surface(model, "filter", "scale")
-    layers, units = rescaled(model, units=False), rescaled(model, units=True)
-    # Raw surfaces change, normalised ones not at all when whole layers are rescaled ...
-    assert float((surface(layers, "none") - plain).abs().max() / plain.max()) > 0.3
-    torch.testing.assert_close(surface(layers, "filter", "scale"), normalised, rtol=1e-9, atol=0)
-    # ... but they do when single units are, unless these are balanced first.
-    assert float((surface(units) - surface(model)).abs().max() / surface(model).max()) > 0.02
-    torch.testing.assert_close(
-        surface(balance_relu_units(units)), surface(balance_relu_units(model)), rtol=1e-9, atol=0
-    )
-
-
 def test_dead_units_stay_as_they_are() -> None:
     model = network(depth=1)
     with torch.no_grad():
@@ -97,17 +71,3 @@ def test_dead_units_stay_as_they_are() -> None:
     balanced = balance_relu_units(model)
     assert torch.equal(balanced.hidden_1.weight[:2], model.hidden_1.weight[:2])
     torch.testing.assert_close(balanced(inputs()), model(inputs()))
-
-
-def test_refusals() -> None:
-    with pytest.raises(ValueError, match="model holds Tanh; only ReLU"):
-        balance_relu_units(network(activation="tanh"))
-    with pytest.raises(ValueError, match="must be a chain"):
-        balance_relu_units(nn.Sequential(nn.Linear(5, 3), nn.LayerNorm(3)))
-    model = network()
-    with pytest.raises(RuntimeError, match="not balanced after max_sweeps=1"):
-        balance_relu_units(model, max_sweeps=1)
-    with torch.no_grad():
-        model.readout.weight.fill_(torch.nan)
-    with pytest.raises(ValueError, match="not finite"):
-        balance_relu_units(model)

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlexp.measures.functional import parameter_vector, unflatten
-from dlexp.measures.landscape import orthonormal_directions, plane_through, random_direction
+from dlexp.measures.functional import unflatten
+from dlexp.measures.landscape import random_direction
 from dlexp.models.mlp import MLP
 
 
@@ -76,37 +76,4 @@ def test_depends_on_the_generator_only() -> None:
     single = random_direction(mlp().float(), generator=generator())
     assert single.dtype == torch.float32
     torch.testing.assert_close(single.double(), first, rtol=1e-5, atol=1e-6)
-    orthonormal_directions(model, generator=generator())
     assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_orthonormal_directions() -> None:
-    directions = orthonormal_directions(mlp(), 3, generator=generator())
-    torch.testing.assert_close(directions @ directions.T, torch.eye(3, dtype=torch.float64))
-
-
-def test_plane_through_three_points_holds_them() -> None:
-    points = torch.randn(3, 20, generator=generator(), dtype=torch.float64) + 5
-    plane = plane_through(*points)
-    torch.testing.assert_close(plane.directions @ plane.directions.T, torch.eye(2, dtype=torch.float64))
-    torch.testing.assert_close(plane.origin + plane.coordinates @ plane.directions, points)
-    assert torch.equal(plane.origin, points[0])
-    assert torch.equal(plane.coordinates[0], torch.zeros(2, dtype=torch.float64))
-
-
-def test_refusals() -> None:
-    model = mlp()
-    with pytest.raises(
-        ValueError, match="normalize='filters' is unknown; allowed: none, unit, layer, filter"
-    ):
-        random_direction(model, "filters", generator=generator())
-    with pytest.raises(ValueError, match="bias='keep' is unknown; allowed: zero, scale"):
-        random_direction(model, bias="keep", generator=generator())
-    with pytest.raises(ValueError, match="count=0 must be between 1"):
-        orthonormal_directions(model, 0, generator=generator())
-    a, b = parameter_vector(model), parameter_vector(model) + 1
-    for third in (a, b, a + 0.3 * (b - a), a.clone().fill_(torch.nan)):
-        with pytest.raises(ValueError, match="lie on one line"):
-            plane_through(a, b, third)
-    with pytest.raises(ValueError, match="lie on one line"):
-        plane_through(a, a, b)

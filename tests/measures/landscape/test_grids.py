@@ -1,87 +1,14 @@
-import copy
-
 import pytest
 import torch
-from torch import Tensor, nn
 
-from dlexp.measures.functional import mean_squared_error, parameter_vector
 from dlexp.measures.landscape import (
     centred_grid,
-    loss_line,
-    loss_plane,
     negative_second_difference_share,
-    orthonormal_directions,
-    random_direction,
 )
-from dlexp.models.mlp import MLP
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def setting(dtype: torch.dtype = torch.float64) -> tuple[MLP, Tensor, Tensor]:
-    model = MLP(input_dim=5, width=20, depth=1, generator=generator()).to(dtype)
-    x = torch.randn(100, 5, generator=generator(1), dtype=torch.float64).to(dtype)
-    return model, x, torch.sin(x.sum(dim=1, keepdim=True))
-
-
-def loss_at(model: nn.Module, x: Tensor, y: Tensor, vector: Tensor) -> float:
-    model = copy.deepcopy(model)
-    nn.utils.vector_to_parameters(vector, model.parameters())
-    with torch.no_grad():
-        return float(((model(x) - y) ** 2).mean())
-
-
-def test_plane_equals_a_loop_over_the_grid() -> None:
-    model, x, y = setting()
-    directions = torch.stack([random_direction(model, generator=generator(s)) for s in (2, 3)])
-    plane = loss_plane(model, mean_squared_error, x, y, directions, extent=(0.5, 2.0), points=(5, 7))
-    assert plane.losses.shape == (5, 7)
-    origin = parameter_vector(model)
-    for i, a in enumerate((-0.5, -0.25, 0.0, 0.25, 0.5)):
-        for j, b in enumerate((-2, -4 / 3, -2 / 3, 0.0, 2 / 3, 4 / 3, 2)):
-            expected = loss_at(model, x, y, origin + a * directions[0] + b * directions[1])
-            assert float(plane.losses[i, j]) == pytest.approx(expected, rel=1e-12)
-
-
-def test_line_equals_a_loop_and_a_section_of_the_plane() -> None:
-    model, x, y = setting()
-    directions = orthonormal_directions(model, generator=generator())
-    line = loss_line(model, mean_squared_error, x, y, directions[1], extent=3, points=9)
-    expected = [
-        loss_at(model, x, y, parameter_vector(model) + float(a) * directions[1]) for a in line.coordinates
-    ]
-    torch.testing.assert_close(line.losses, torch.tensor(expected, dtype=torch.float64), rtol=1e-12, atol=0)
-    plane = loss_plane(model, mean_squared_error, x, y, directions, extent=3, points=9)
-    torch.testing.assert_close(plane.losses[4], line.losses, rtol=1e-12, atol=0)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_centre_is_the_loss_of_the_model_or_of_the_origin(dtype: torch.dtype) -> None:
-    model, x, y = setting(dtype)
-    directions = orthonormal_directions(model, generator=generator())
-    plane = loss_plane(model, mean_squared_error, x, y, directions, points=21)
-    assert float(plane.first[10]) == 0.0
-    tolerance = 10 * torch.finfo(dtype).eps
-    own = parameter_vector(model)
-    assert float(plane.losses[10, 10]) == pytest.approx(loss_at(model, x, y, own), rel=tolerance)
-    line = loss_line(model, mean_squared_error, x, y, directions[0], origin=2 * own, points=3)
-    assert float(line.losses[1]) == pytest.approx(loss_at(model, x, y, 2 * own), rel=tolerance)
-
-
-def test_quadratic_bowl_in_closed_form() -> None:
-    # Loss of a linear model at its minimum: |X d|^2 a^2 / n above it.
-    x = torch.randn(30, 4, generator=generator(), dtype=torch.float64)
-    y = torch.randn(30, 1, generator=generator(1), dtype=torch.float64)
-    model = nn.Linear(4, 1, bias=False).double()
-    solution = torch.linalg.lstsq(x, y).solution
-    direction = torch.randn(4, generator=generator(2), dtype=torch.float64)
-    line = loss_line(model, mean_squared_error, x, y, direction, origin=solution[:, 0], extent=2, points=11)
-    least = ((x @ solution - y) ** 2).mean()
-    expected = least + line.coordinates**2 * ((x @ direction) ** 2).mean()
-    torch.testing.assert_close(line.losses, expected, rtol=1e-12, atol=0)
-    assert negative_second_difference_share(line.losses) == 0.0
 
 
 @pytest.mark.parametrize(("points", "extent"), [(3, 1.0), (21, 0.1), (51, 1.0), (101, 3.7)])
@@ -103,24 +30,3 @@ def test_share_of_negative_second_differences() -> None:
     # sin is concave on (0, 3]: 29 inner points; at 0 itself the difference is rounding.
     assert negative_second_difference_share(torch.sin(a)) == pytest.approx(29 / 59)
     assert negative_second_difference_share(0.1 * a + 7) == 0.0
-
-
-def test_refusals() -> None:
-    model, x, y = setting()
-    direction = random_direction(model, generator=generator())
-    with pytest.raises(ValueError, match="points=50 must be odd and at least 3"):
-        loss_line(model, mean_squared_error, x, y, direction, points=50)
-    with pytest.raises(ValueError, match=r"points=20 must be odd"):
-        loss_plane(model, mean_squared_error, x, y, direction.expand(2, -1), points=(21, 20))
-    with pytest.raises(ValueError, match=r"extent=0.0 must be a positive number"):
-        loss_line(model, mean_squared_error, x, y, direction, extent=0.0)
-    with pytest.raises(ValueError, match=r"direction must have shape \(141,\)"):
-        loss_line(model, mean_squared_error, x, y, direction[:-1])
-    with pytest.raises(ValueError, match=r"directions must have shape \(2, 141\)"):
-        loss_plane(model, mean_squared_error, x, y, direction[None])
-    with pytest.raises(ValueError, match=r"origin must have shape \(141,\)"):
-        loss_line(model, mean_squared_error, x, y, direction, origin=direction[1:])
-    with pytest.raises(ValueError, match="not finite"):
-        negative_second_difference_share(torch.tensor([0.0, torch.nan, 0.0]))
-    with pytest.raises(ValueError, match="n >= 3"):
-        negative_second_difference_share(torch.zeros(2))

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from dlexp.measures.functional import mean_squared_error, parameter_vector
-from dlexp.measures.landscape import random_direction, rescale_first_layer, rescaling_change
+from dlexp.measures.functional import mean_squared_error
+from dlexp.measures.landscape import rescaling_change
 from dlexp.models.mlp import MLP
 
 
@@ -18,21 +18,6 @@ def network(**settings: object) -> MLP:
 def data() -> tuple[Tensor, Tensor]:
     x = torch.randn(30, 4, generator=generator(9), dtype=torch.float64)
     return x, torch.sin(x.sum(dim=1, keepdim=True))
-
-
-@pytest.mark.parametrize("settings", [{}, {"bias": False}, {"parametrization": "ntk", "bias_std": 0.3}])
-def test_the_rescaled_network_is_the_same_function_with_two_layers_changed(
-    settings: dict[str, object],
-) -> None:
-    model, (x, _) = network(**settings), data()
-    before = parameter_vector(model)
-    rescaled = rescale_first_layer(model, 4.0)
-    torch.testing.assert_close(rescaled(x), model(x))
-    assert torch.equal(parameter_vector(model), before)
-    own, other = dict(model.named_parameters()), dict(rescaled.named_parameters())
-    factors = {"hidden_1.weight": 4.0, "hidden_1.bias": 4.0, "hidden_2.weight": 0.25}
-    for name, parameter in own.items():
-        torch.testing.assert_close(other[name], parameter * factors.get(name, 1.0), rtol=1e-15, atol=0)
 
 
 @pytest.mark.parametrize(
@@ -52,35 +37,3 @@ def test_normalisation_by_layer_or_filter_undoes_the_rescaling(
         network(), mean_squared_error, *data(), 10.0, normalize, bias=bias, generator=generator(1), points=5
     )
     assert (change < 1e-12) if is_invariant else (change > 0.1)
-
-
-def test_the_change_is_that_of_planes_taken_one_network_at_a_time() -> None:
-    model, (x, y) = network(), data()
-    draws = generator(1)
-    d = [random_direction(model, "none", generator=draws) for _ in range(2)]
-    planes = []
-    for centre in (model, rescale_first_layer(model, 3.0)):
-        moved = network()
-        losses = []
-        for a in (-0.2, 0.0, 0.2):
-            for b in (-0.2, 0.0, 0.2):
-                nn.utils.vector_to_parameters(
-                    parameter_vector(centre) + a * d[0] + b * d[1], moved.parameters()
-                )
-                losses.append(mean_squared_error(moved(x), y).detach())
-        planes.append(torch.stack(losses))
-    expected = float((planes[1] - planes[0]).abs().max() / planes[0].max())
-    found = rescaling_change(
-        model, mean_squared_error, x, y, 3.0, "none", generator=generator(1), extent=0.2, points=3
-    )
-    assert found == pytest.approx(expected, rel=1e-6)
-
-
-def test_refusals() -> None:
-    for factor in (0.0, -1.0, float("inf"), float("nan")):
-        with pytest.raises(ValueError, match=r"factor=.* must be a positive number"):
-            rescale_first_layer(network(), factor)
-    with pytest.raises(ValueError, match="only ReLU, LeakyReLU and Identity units rescale"):
-        rescale_first_layer(network(activation="tanh"), 2.0)
-    with pytest.raises(ValueError, match="model has one linear layer"):
-        rescale_first_layer(nn.Linear(2, 1), 2.0)

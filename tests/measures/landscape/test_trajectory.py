@@ -1,5 +1,3 @@
-import math
-
 import pytest
 import torch
 from sklearn.decomposition import PCA
@@ -55,19 +53,3 @@ def test_random_walk_shares_of_a_short_walk() -> None:
     )
     measured = trajectory_components(walk(T, 20000), 3).explained_variance
     torch.testing.assert_close(random_walk_explained_variance(3, steps=T), measured, rtol=0.03, atol=0)
-
-
-def test_refusals() -> None:
-    vectors = walk(5, 3)
-    with pytest.raises(ValueError, match="center='first' is unknown; allowed: mean, last"):
-        trajectory_components(vectors, center="first")
-    with pytest.raises(ValueError, match="count=4 must be between 1 and 3"):
-        trajectory_components(vectors, 4)
-    with pytest.raises(ValueError, match="are all equal"):
-        trajectory_components(torch.ones(5, 3), 1)
-    with pytest.raises(ValueError, match="not finite"):
-        trajectory_components(vectors * math.inf, 1)
-    with pytest.raises(ValueError, match=r"must have shape \(T, P\)"):
-        trajectory_components(vectors[0])
-    with pytest.raises(ValueError, match="count=5 must be at least 1 and below the number of points, 5"):
-        random_walk_explained_variance(5, steps=5)

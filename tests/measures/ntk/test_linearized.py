@@ -96,15 +96,6 @@ def test_equals_gradient_flow_integrated_numerically(loss: str) -> None:
     torch.testing.assert_close(found, torch.tensor(end).view(6, 2)[4:], rtol=1e-8, atol=1e-8)
 
 
-def test_a_shared_kernel_is_the_kernel_times_the_identity() -> None:
-    basis = normal(4, 6, seed=4)
-    kernel, kernel_xt = basis @ basis.T, normal(2, 6, seed=5) @ basis.T
-    arguments = (normal(4, 3, seed=6), normal(2, 3, seed=7), normal(4, 3, seed=8), 0.02, 9)
-    shared = linearized_predictions(kernel, kernel_xt, *arguments)
-    full = [k[:, :, None, None] * torch.eye(3, dtype=torch.float64) for k in (kernel, kernel_xt)]
-    torch.testing.assert_close(linearized_predictions(*full, *arguments), shared)
-
-
 @pytest.mark.parametrize("dynamics", ["gradient_descent", "gradient_flow"])
 def test_the_limit_is_minimum_norm_regression_also_for_singular_kernels(dynamics: str) -> None:
     features, new = normal(5, 3, seed=4), normal(2, 3, seed=5)
@@ -134,34 +125,3 @@ def test_many_small_steps_keep_their_digits() -> None:
     one, zero = torch.ones(1).double(), torch.zeros(1).double()
     found = linearized_predictions(kernel, kernel, zero, zero, one, 1.0, 1000)
     assert float(found) == pytest.approx(-math.expm1(1000 * math.log1p(-1e-12)), rel=1e-14, abs=0)
-
-
-def test_float32_comes_back_as_float32() -> None:
-    kernel = torch.eye(2)
-    found = linearized_predictions(kernel, kernel, torch.zeros(2), torch.zeros(2), torch.ones(2), 0.5, 1)
-    torch.testing.assert_close(found, torch.full((2,), 0.5))
-
-
-def test_refuses_bad_arguments() -> None:
-    kernel, f, y = torch.eye(2).double(), torch.zeros(2, 1).double(), torch.ones(2, 1).double()
-
-    def call(k=kernel, k_xt=kernel, f_t=f, f_x=f, lr=0.1, steps=1, **options):  # type: ignore[no-untyped-def]
-        return linearized_predictions(k, k_xt, f_t, f_x, y, lr, steps, **options)
-
-    assert call().shape == (2, 1)
-    with pytest.raises(ValueError, match="loss='mse' is unknown; allowed: half_sum, half_mean, mean"):
-        call(loss="mse")
-    with pytest.raises(ValueError, match="dynamics='sgd' is unknown"):
-        call(dynamics="sgd")
-    with pytest.raises(ValueError, match="lr=0"):
-        call(lr=0)
-    with pytest.raises(ValueError, match=r"steps=0.5 must be a whole number"):
-        call(steps=0.5)
-    with pytest.raises(ValueError, match="steps=-1 must be a real number"):
-        call(steps=-1, dynamics="gradient_flow")
-    with pytest.raises(ValueError, match="f0_t, y and f0_x have shapes"):
-        call(f_t=f[:, 0])
-    with pytest.raises(ValueError, match=r"kernel_tt has shape \(3, 3\)"):
-        call(k=torch.eye(3).double())
-    with pytest.raises(ValueError, match=r"kernel_xt has shape \(2, 2, 1, 1\)"):
-        call(k_xt=kernel[:, :, None, None])

@@ -59,12 +59,3 @@ def test_without_noise_and_with_all_features_the_fit_is_exact_or_a_projection():
     assert isotropic_risk(40, 40, **arguments) == 0
     assert isotropic_risk(40, 39, **arguments) == 0
     assert isotropic_risk(40, 41, **arguments) == pytest.approx(2 / 41)
-
-
-def test_bad_input_is_refused():
-    with pytest.raises(ValueError, match="n_samples=0"):
-        spread(0, 3)
-    with pytest.raises(ValueError, match="noise_std=-1"):
-        spread(5, 3, noise_std=-1)
-    with pytest.raises(ValueError, match="n_features=-1"):
-        isotropic_risk(5, -1, signal_inside=0, signal_outside=1, noise_std=1)
