@@ -39,6 +39,8 @@ def of_another_kind(number: int) -> Draw:
             del own[key]
     drawn.common |= {"model": model, "training.engine": "replay"}
     drawn.common |= {key: rng.choice(values) for key, values in SHAPES[model].items()}
+    if "callbacks.barrier.points" in drawn.common:
+        drawn.common["callbacks.barrier.matching"] = False  # of chains alone
     if model != "gru":
         drawn.common["model.activation"] = rng.choice(ACTIVATIONS)
     return drawn
