@@ -279,7 +279,9 @@ class Ensemble(LightningModule):
                         fail(member, difference)
         self._call("on_train_end", among=[m for m in members if m.outcome != "failed"])
         for member in members:
-            self.final_states[member] = self.engines.of(member).state(member)
+            # One whose callback failed when it was set up has no engine.
+            engine = next((engine for engine in self.engines if member in engine.members), None)
+            self.final_states[member] = {} if engine is None else engine.state(member)
             for own in (member, *member.companions):
                 unstack(own.network)
             if self.on_end is not None:
