@@ -5,11 +5,12 @@ import math
 import pytest
 import torch
 
-from dlexp.train import choose
+from dlexp.train import build, choose
 from dlexp.train.build import make_member
 from dlexp.train.fit import fit
 from dlexp.train.job import run_tasks
 from dlexp.train.job_folder import Task
+from dlexp.train.replay.engine import Replay
 from dlexp.train.stacks import buckets
 from dlexp.train.stacks.engine import Stacks
 from dlexp.train.stacks.gradients import Gradients
@@ -161,12 +162,14 @@ def test_a_member_whose_stack_ends_elsewhere_is_trained_again(small, monkeypatch
 
 def test_an_engine_can_be_asked_for(small, tmp_path):
     fragile = ["model=linear", "model._target_=tests.train.foreign.Fragile", "model.width=4"]
-    asked = {engine: small(f"training.engine={engine}") for engine in ("auto", "loop", "stack")}
+    asked = {engine: small(f"training.engine={engine}") for engine in ("auto", "loop", "stack", "replay")}
     asked["refused"] = small("training.engine=stack", *fragile)
     runs = {key: run_tasks([Task(c, [], tmp_path / key)])[0] for key, c in asked.items()}
     logs = {key: (tmp_path / key / "train.log").read_text() for key in runs}
     assert "training.engine=loop" in logs["loop"]
     assert "trained as one of 1" in logs["stack"]
+    assert "trained as one of 1" in logs["replay"]
+    assert runs["replay"].metrics == pytest.approx(runs["loop"].metrics, rel=1e-4)
     assert len({run.identity for key, run in runs.items() if key != "refused"}) == 1
     assert runs["refused"].status == "failed"
     assert "training.engine=stack is not allowed: the network itself is a Fragile" in runs["refused"].error
@@ -201,3 +204,42 @@ def test_training_tells_how_far_it_is(small):
     assert [where[0] for where in told] == sorted(where[0] for where in told)
     assert told[-1][:2] == (30, 30)
     assert math.isnan(told[-1][2])  # of two members there is no one loss to show
+
+
+def test_foreign_networks_share_a_replayed_step_where_it_pays(small, monkeypatch):
+    model = ["model=residual", "model.width=4", "model.depth=1", "data.batch_size=7", *FLOAT64]
+    configs = [small(*model, f"seed={seed}") for seed in range(3)]
+    assert all("pays from 500 steps" in member.remarks[0] for member, *_ in trained(configs))
+    monkeypatch.setattr(choose, "REPLAY_FROM", 30)
+    assert build.reason_alone(configs[0]) is None
+    together = trained(configs)
+    for config, ended in zip(configs, together, strict=True):
+        assert_ends_as_alone(config, *ended)
+        assert ended[0].remarks == ["trained as one of 3 networks at once"]
+
+
+def test_a_replayed_network_that_changes_is_trained_again_by_the_loop(small, monkeypatch, tmp_path):
+    monkeypatch.setattr(choose, "REPLAY_FROM", 30)
+    model = ["model=residual", "model.width=4", "model.depth=1", "data.batch_size=7", *FLOAT64]
+    configs = [small(*model, f"seed={seed}") for seed in range(3)]
+    right = Replay.differences
+    monkeypatch.setattr(
+        Replay,
+        "differences",
+        lambda self, step: right(self, step) | ({self.members[1]: "x"} if step > 9 else {}),
+    )
+    runs = run_tasks([Task(config, [], tmp_path / str(i)) for i, config in enumerate(configs)])
+    logs = [(run.folder / "train.log").read_text() for run in runs]
+    assert ["trained by itself: x" in log for log in logs] == [False, True, False]
+    monkeypatch.undo()
+    for config, run in zip(configs, runs, strict=True):
+        ((alone, *_),) = trained([config], engine="loop")
+        assert run.metrics == pytest.approx(alone.recorder.final, rel=1e-9)
+
+
+def test_a_callback_that_fails_when_it_is_set_up_ends_its_job_with_its_error(small, tmp_path):
+    barrier = ["model=residual", "model.width=4", "callbacks=[barrier]"]
+    (run,) = run_tasks([Task(small(*barrier), [], tmp_path / "job")])
+    assert run.status == "failed"
+    assert "must be a chain" in run.error
+    assert (tmp_path / "job" / "result.json").exists()
