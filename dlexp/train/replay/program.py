@@ -35,7 +35,8 @@ class Computation(NamedTuple):
         """Return ``[loss, *gradients]`` of a batch, None for no gradient; or ``[outputs]``."""
         if not self.is_step:
             with torch.no_grad(), evaluation_mode(network):
-                return [network(*data)]
+                outputs: Tensor = network(*data)
+                return [outputs.detach()]  # which may have a graph of its own
         network.train()
         with torch.enable_grad():
             x, y = data
