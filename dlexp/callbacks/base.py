@@ -42,7 +42,8 @@ class MeasureCallback(ConfiguredCallback, ABC):
         figures: draw them at the end; arrays are kept in any case.
 
     A measure of one's own needs a ``name`` and :meth:`measure`; settings beside these, a subclass of
-    :class:`~dlexp.config.schedule.Schedule` as its ``settings_model``.
+    :class:`~dlexp.config.schedule.Schedule` as its ``settings_model``. What it keeps from one look to
+    the next goes into attributes, as plain data, tensors or networks: a snapshot of its group holds these.
     """
 
     settings_model: ClassVar[type[CallbackSettings]] = Schedule

@@ -5,12 +5,13 @@ import copy
 import io
 import logging
 import signal
+import sys
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -251,7 +252,9 @@ def _kept(member: Member) -> dict[str, Any]:
         "network": network_state(member.network),
         "own": attributes.keep(own),
         "callbacks": [
-            attributes.keep({k: v for k, v in vars(callback).items() if k != "settings"})
+            attributes.keep(
+                {k: v for k, v in vars(callback).items() if k != "settings" and not _is_of_a_module(v)}
+            )
             for callback in member.callbacks
         ],
         "companions": [
@@ -265,6 +268,12 @@ def _kept(member: Member) -> dict[str, Any]:
             for companion in member.companions
         ],
     }
+
+
+def _is_of_a_module(value: Any) -> bool:
+    """Whether a value is a function that a module defines: the callback made anew has it too."""
+    is_function = isinstance(value, FunctionType)
+    return is_function and getattr(sys.modules.get(value.__module__), value.__qualname__, None) is value
 
 
 def _known(member: Member) -> dict[str, object]:

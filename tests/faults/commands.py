@@ -49,9 +49,9 @@ def children(process: int) -> list[int]:
 
 
 def results(folder: Path) -> dict[str, dict]:
-    """Return what the jobs of a sweep ended in, by what their folders' names begin with."""
+    """Return what the jobs of a sweep ended in, by their folders' names."""
     paths = folder.glob("outputs/s/*/result.json")
-    return {path.parent.name.rpartition("-")[0]: json.loads(path.read_text()) for path in paths}
+    return {path.parent.name: json.loads(path.read_text()) for path in paths}
 
 
 def statuses(folder: Path) -> list[str]:

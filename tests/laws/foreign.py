@@ -177,3 +177,8 @@ class Functional(nn.Module):
 def fourth_power(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return a loss of each row that dlexp does not have."""
     return (outputs - targets).pow(4).mean(dim=-1)
+
+
+def largest_weight(member: Any) -> float:
+    """Return a number of a member's network."""
+    return max(float(p.detach().abs().max()) for p in member.network.parameters())

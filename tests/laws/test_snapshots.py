@@ -85,6 +85,12 @@ def test_networks_whose_step_is_replayed_go_on(network, tmp_path, monkeypatch):
     assert check(configs, tmp_path, monkeypatch) > 0
 
 
+def test_a_measure_that_is_a_function_goes_on(tmp_path, monkeypatch):
+    measure = ["callbacks=function", "callbacks.function.function=tests.laws.foreign.largest_weight"]
+    configs = [compose(*SMALL, *measure, f"seed={seed}") for seed in (0, 1)]
+    assert check(configs, tmp_path, monkeypatch) > 0
+
+
 OWN_OPTIMIZER = ["optimizer.name=null", "optimizer._target_=tests.laws.foreign.Lazy"]
 
 
