@@ -211,7 +211,7 @@ REFUSED = [
         "trainer.max_stepz is not a key of the configuration; did you mean trainer.max_steps?",
     ),
     ("+model.width=5", "model.width is there already, so that it is set without the +."),
-    ("model=liner", "model=liner is not allowed: it must be one of bumps, cnn, conv1d, deep"),
+    ("model=liner", "model=liner is not allowed: it must be one of bumps, cnn, conv1d"),
     ("model=liner", "did you mean linear?"),
     ("callbacks=[hessain]", "did you mean hessian?"),
     ("study=duoble_descent", "did you mean double_descent?"),

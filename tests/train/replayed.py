@@ -10,7 +10,6 @@ from dlexp.train.loop import Loop
 from dlexp.train.member import Member
 
 SGD = {"name": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 0.1}
-ADAMW = {"name": "adamw", "lr": 0.01, "weight_decay": 0.1}
 
 
 def members_of(networks, x, *, optimizer=SGD, batch_size="full", loss="mse"):

@@ -12,7 +12,6 @@ from dlexp.train.replay import rules
 from dlexp.train.replay.engine import Replay
 from dlexp.train.replay.record import Unstackable
 from tests.train.replayed import (
-    ADAMW,
     fresh,
     largest_difference,
     members_of,
@@ -192,8 +191,9 @@ QUICK = ("tied weights", "PReLU", "embedding", "BatchNorm, training", "unused pa
     [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in ANIMALS if n not in UNTRAINABLE],
 )
 def test_a_foreign_network_trains_as_alone_or_is_denied(name):
+    # By SGD: Adam makes steps of the rounding where a gradient is 0, as of a bias before a normalisation.
     animal = ANIMALS[name]
-    reason = verdict(members_of(fresh(animal.make), animal.data(), optimizer=ADAMW, batch_size=4))
+    reason = verdict(members_of(fresh(animal.make), animal.data(), batch_size=4))
     assert (reason is None) >= (name in REPLAYED), reason
 
 

@@ -46,6 +46,8 @@ def _backward(
 ) -> Any:
     if not _is_plain(x, weight, (transposed, output_padding, groups)) or not are_stacked(gradient):
         return NotImplemented
+    if len(stride) > 1:  # so many pieces take longer to add up than one convolution of M groups
+        return NotImplemented
     members, batch, channels, *sizes = x.tensor.shape
     kernel = weight.tensor.shape[3:]
     by_outputs = gradient.tensor.movedim(2, -1).reshape(members, -1, weight.tensor.shape[1])

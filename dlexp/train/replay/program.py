@@ -35,7 +35,8 @@ class Computation(NamedTuple):
         """Return ``[loss, *gradients]`` of a batch, None for no gradient; or ``[outputs]``."""
         if not self.is_step:
             with torch.no_grad(), evaluation_mode(network):
-                return [network(*data)]
+                outputs: Tensor = network(*data)
+                return [outputs.detach()]  # which may have a graph of its own
         network.train()
         with torch.enable_grad():
             x, y = data
@@ -152,15 +153,22 @@ class Program:
         parts = [self._replayed(*part) for part in zip(*(t.split(self.at_once) for t in given), strict=True)]
         return [None if own[0] is None else torch.cat(own) for own in zip(*parts, strict=True)]
 
-    def differences(self, networks: Sequence[nn.Module], data: Sequence[Tensor]) -> dict[int, str]:
+    def differences(
+        self, networks: Sequence[nn.Module], data: Sequence[Tensor], *, must_be_finite: bool = True
+    ) -> dict[int, str]:
         """Return which networks' numbers are not those of the network by itself, by position.
 
-        Numbers may differ by what ``TOLERANCES`` say of their type.
+        Numbers may differ by what ``TOLERANCES`` say of their type. What is not finite shows nothing: it
+        counts as a difference, unless a network may diverge.
         """
         together = self(stacked(networks), data)
         found: dict[int, str] = {}
         for position, network in enumerate(networks):
             alone = self.computation(network, *(tensor[position] for tensor in data))
+            if not _are_finite(alone):
+                if must_be_finite or _are_finite([None if t is None else t[position] for t in together]):
+                    found[position] = "its numbers are not finite"
+                continue
             tolerance, floor = TOLERANCES[alone[0].dtype]  # type: ignore[union-attr]
             first, *others = (0.0 if own is None else float(own.abs().max()) for own in alone)
             scales = [first, *(max(size, floor * max(others)) for size in others)]
@@ -168,9 +176,11 @@ class Program:
                 if one is None or own is None:
                     if one is not own:
                         found[position] = "a parameter does not always have a gradient"
-                elif not own.isfinite().all():
-                    found[position] = "its numbers are not finite"
                 elif not (one[position] - own).abs().max() <= tolerance * (scale + TINY):
                     distance = float((one[position] - own).abs().max())
                     found[position] = f"a number differs by {distance:.3g} of {scale:.3g}"
         return found
+
+
+def _are_finite(tensors: Sequence[Tensor | None]) -> bool:
+    return all(tensor is None or bool(tensor.isfinite().all()) for tensor in tensors)
