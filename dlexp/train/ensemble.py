@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from dlexp.data.datamodule import tensors_of
 from dlexp.train.engines import Engines
+from dlexp.train.keeper import Keeper
 from dlexp.train.lightning import count_steps_taken
 from dlexp.train.member import Companion, Member
 from dlexp.train.optimizers import OptimizerState, clip_gradients
 from dlexp.train.plan import Block
 from dlexp.train.sandbox import call_callbacks, fail
-from dlexp.train.snapshot import Keeper
 from dlexp.train.stacks.check import StackDifference, require_equal_end
 from dlexp.train.stacks.engine import Stacks
 from dlexp.train.stacks.weights import unstack
@@ -107,6 +107,8 @@ class Ensemble(LightningModule):
 
     def on_train_start(self) -> None:
         """Let every member record its initial network, unless training goes on."""
+        if self.keeper is not None:
+            self.keeper.listen()
         if self.trainer.global_step:
             return
         for member in self._running:

@@ -9,9 +9,9 @@ import torch
 from dlexp.train.build import engine_of, make_loader, make_trainer
 from dlexp.train.ensemble import Ensemble, Report
 from dlexp.train.hooks import reason_for_single_steps
+from dlexp.train.keeper import Keeper
 from dlexp.train.member import Member
 from dlexp.train.memory import keep_freed_memory
-from dlexp.train.snapshot import Keeper
 
 
 def fit(

@@ -17,8 +17,8 @@ from dlexp.train.job_folder import JobFolder, Task, begun, finished_result, unwr
 
 if TYPE_CHECKING:
     from dlexp.train.ensemble import Report
+    from dlexp.train.keeper import Keeper
     from dlexp.train.member import Member
-    from dlexp.train.snapshot import Keeper
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def _train_group(
         jobs: those to be trained.
         group: all tasks of the group, by the identity of their jobs; finished: those with a result.
     """
-    from dlexp.train.snapshot import Keeper
+    from dlexp.train.keeper import Keeper
 
     minutes = jobs[0].task.config.get("snapshot_minutes")
     keeper = Keeper(snapshots, list(group), engine, minutes)

@@ -22,8 +22,8 @@ from dlexp.records.sources import own_sources
 from dlexp.records.versions import checkout, library_versions
 
 if TYPE_CHECKING:
+    from dlexp.train.keeper import Keeper
     from dlexp.train.member import Member
-    from dlexp.train.snapshot import Keeper
 
 log = logging.getLogger(__name__)
 

@@ -22,6 +22,7 @@ NEEDED = {  # what a choice needs beside it to be a job that makes sense
     "callbacks=pruning": ["training.stopping.train_loss=null"],
     "callbacks=linear_pieces": ["data.input_dim=1"],
     "callbacks=random_feature_risk": ["callbacks=[least_squares,random_feature_risk]", "trainer.max_steps=0"],
+    "callbacks=function": ["callbacks.function.function=my.measure"],
     "model=own": ["model._target_=my.Network"],
     **{f"model={name}": CONSTRUCTED for name in ("bumps", "tent_map", "shallow_tent_map")},
 }
