@@ -27,6 +27,13 @@ def batched(recording: Recording, inputs: Sequence[Tensor]) -> Replayed:
 
     Returns:
         A function of such inputs, without autograd, to the outputs (M, ...), None where there is none.
+
+    >>> x = torch.ones(2)
+    >>> with Recorder([x]) as recorder:
+    ...     y = (2 * x).sum()
+    >>> of_three = batched(recorder.end([y]), [torch.zeros(3, 2)])
+    >>> of_three(torch.tensor([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]))
+    [tensor([ 2., 10., 18.])]
     """
     inputs = [tensor.clone() for tensor in inputs]
     given = [*inputs, *recording.constants.values()]

@@ -102,6 +102,12 @@ class Recorder(TorchDispatchMode):
 
     Args:
         inputs: tensors that the computation starts from.
+
+    >>> x = torch.ones(2)
+    >>> with Recorder([x]) as recorder:
+    ...     y = (2 * x).sum()
+    >>> [call.function.__name__ for call in recorder.end([y]).calls]
+    ['mul.Tensor', 'sum.default']
     """
 
     def __init__(self, inputs: Sequence[Tensor]) -> None:
