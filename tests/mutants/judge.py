@@ -7,6 +7,7 @@ this for each fault; ``python tests/mutants/judge.py dlexp/train/loop.py`` runs 
 
 import contextlib
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -22,7 +23,7 @@ STACKS = "tests/laws/test_stacks.py::test_a_stack_equals_its_members_alone"
 STATE = ("pruning_mixed", "pruning_rewound", "twin_out_of_order", "one_by_one", "restarts", "raises")
 SETTINGS = ("plain", "uneven_batches", "mup", "wide_and_narrow", "patience", "divergence")
 MEASURED = ("hessian", "ntk", "sharpness", "landscape", "geometry", "barrier_to_twin", "pruning_global")
-FILES = ("tests/laws/test_faults.py", "tests/laws/test_order_and_place.py")
+FILES = ("tests/faults/test_writes.py", "tests/laws/test_order_and_place.py", "tests/faults/test_files.py")
 
 
 def strata(*names: str) -> list[str]:
@@ -55,12 +56,31 @@ def tests_for(module: Path) -> list[list[str]]:
     own = [str(path) for place in places for path in sorted(place.glob(f"test_{stem}*.py"))]
     laws = LAWS_OF.get(folders[0], [])
     others = [str(path) for place in places for path in sorted(place.rglob("test_*.py"))]
-    rest = [path for path in dict.fromkeys(others) if path not in own]
+    words = words_about(module)
+    by_mentions = sorted(dict.fromkeys(others), key=lambda path: -mentions(Path(path), words))
+    rest = [path for path in by_mentions if path not in own]
     # Most state lies in training, and the laws find its faults soonest.
     calls = [own, laws, rest] if folders[0] == "train" else [own, rest, laws]
     return [
         call for call in ([t for t in tests if Path(t.split("::")[0]).exists()] for tests in calls) if call
     ]
+
+
+def words_about(module: Path) -> set[str]:
+    """Return what tests of a module may mention: its name, what it defines, the modules that import it."""
+    defined = re.findall(
+        r"^(?:def|class) ([a-zA-Z]\w+)|^([A-Z]\w+) =", module.read_text(), flags=re.MULTILINE
+    )
+    dotted = ".".join(module.with_suffix("").parts)
+    users = {path.stem for path in Path("dlexp").rglob("*.py") if re.search(rf"{dotted}\b", path.read_text())}
+    return {module.stem, *(name for names in defined for name in names if name), *users} - {"__init__"}
+
+
+def mentions(test: Path, words: set[str]) -> float:
+    """Return how often a test file mentions these words, its own name above all, for its length."""
+    text = test.read_text()
+    count = len(re.findall(rf"\b(?:{'|'.join(words)})\b", text)) / (20 + text.count("\n"))
+    return count + sum(word in test.stem for word in words)
 
 
 def main() -> None:
