@@ -31,6 +31,13 @@ def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     )
 
 
+def code_of(*arguments: str, cwd: Path) -> int:
+    """Run the command to its end; return its exit code."""
+    process = start(*arguments, cwd=cwd)
+    process.communicate(timeout=300)
+    return process.returncode
+
+
 def wait_for(condition: Callable[[], object], seconds: float = 200) -> None:
     """Wait until something is so; fail if it does not come about."""
     deadline = time.monotonic() + seconds
