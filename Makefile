@@ -4,6 +4,7 @@
 # make test    sets up and runs lint, types and tests
 # make test-all also the heavy tests; make peers adds the independent libraries that some of them compare with
 # make mutants plants 150 faults, one at a time, and counts those that the tests notice; goes on where it stopped
+# make gpu     what only a GPU can tell, within eight minutes
 # make bench   times dlexp beside other ways of doing the same; make peers first compares with more of them
 # make format  rewrites the code in the project's style; make clean removes .venv and caches, not outputs/
 
@@ -14,7 +15,7 @@ INSTALLED := $(VENV)/.installed
 JOBS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: study studies gallery test test-all lint peers mutants bench format clean
+.PHONY: study studies gallery test test-all lint peers mutants bench gpu format clean
 .DEFAULT_GOAL := test
 
 study: $(INSTALLED)
@@ -56,6 +57,10 @@ mutants: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
+
+# On a machine with a GPU, in its own Python: WHEELS= a folder of wheels where there is no network.
+gpu:
+	sh benchmarks/gpu.sh "$(WHEELS)"
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix dlexp benchmarks scripts tests

@@ -34,6 +34,8 @@ def main() -> None:
         call(sys.argv[1:], command)
         code = conclude(command)
     except KeyboardInterrupt:
+        for number in (signal.SIGINT, signal.SIGTERM):  # a second one does not wait, and shows no traceback
+            signal.signal(number, lambda number, _: os._exit(128 + number))
         command.progress.end()
         print(
             "Interrupted: finished jobs are kept, and the same command goes on from there.", file=sys.stderr

@@ -85,16 +85,18 @@ LONG = ["-m", "seed=0,1,2", "trainer.max_steps=200000", "training.stopping.train
 @pytest.mark.parametrize("sent", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("launcher", SLOW_LAUNCHERS)
 def test_what_is_told_to_end_leaves_a_snapshot_and_goes_on(launcher, sent, tmp_path):
-    process = start(*LONG, *LAUNCHERS[launcher], cwd=tmp_path)
-    wait_for(lambda: list(tmp_path.glob("outputs/s/*/.running")))
-    time.sleep(2 if launcher == "stacked" else 10)  # it is in training, in fresh processes too
+    process = start(*LONG, *LAUNCHERS[launcher], "snapshot_minutes=0.1", cwd=tmp_path)
+    wait_for(lambda: list(tmp_path.glob("outputs/s/.snapshots/*.snapshot")))  # it is in training
+    began = time.time()
     process.send_signal(sent)
     _, stderr = process.communicate(timeout=100)
     assert process.returncode == (143 if sent == signal.SIGTERM else 130)
     assert [line for line in stderr.splitlines() if "left" not in line] == [
         "Interrupted: finished jobs are kept, and the same command goes on from there."
     ]
-    assert list(tmp_path.glob("outputs/s/.snapshots/*.snapshot"))
+    left = list(tmp_path.glob("outputs/s/.snapshots/*.snapshot"))
+    assert left
+    assert all(path.stat().st_mtime >= began for path in left)
 
 
 @pytest.mark.slow
