@@ -5,10 +5,13 @@ import logging
 import os
 import random
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 
 from hydra.core.singleton import Singleton
+
+_TURN = threading.RLock()
 
 
 @contextlib.contextmanager
@@ -17,10 +20,16 @@ def unchanged() -> Iterator[None]:
 
     These are the working directory, warning filters, all loggers, Hydra's singletons, Python's random state
     (a library may draw as it is imported) and, if torch is loaded, its default type and device, its random
-    state and whether it differentiates; meanwhile torch is as in a fresh process, so that no number depends on
-    the host. What dlexp logs at INFO, for its own files, does not reach the host's handlers unless its root
-    logger passes on INFO.
+    state and whether it differentiates; meanwhile torch is as in a fresh process: no number depends on the
+    host. What dlexp logs at INFO, for its own files, does not reach the host's handlers unless its root
+    logger passes on INFO. Other threads wait for their turn.
     """
+    with _TURN, _restored():
+        yield
+
+
+@contextlib.contextmanager
+def _restored() -> Iterator[None]:
     hydra, place, drawn = Singleton.get_state(), os.getcwd(), random.getstate()
     root = logging.getLogger()
     loggers = [root, *map(logging.getLogger, logging.root.manager.loggerDict)]

@@ -29,8 +29,9 @@ def crossed(settings: Sequence[Sequence[Run]]) -> tuple[str, ...]:
         settings: the runs of one setting or of several that are compared.
 
     Returns:
-        One key of those that change together for each source, ``seed`` and short ones before others: ``("seed",)`` where all
-        follow the job's or nothing varies, ``("data.seed", "model.seed")`` for a grid of these.
+        One key of those that change together for each source, ``seed`` and short ones before others:
+        ``("seed",)`` where all follow the job's or nothing varies, ``("data.seed", "model.seed")`` for a grid
+        of these.
     """
     keys = dict.fromkeys(key for runs in settings for run in runs for key in run.settings if is_seed(key))
     sources: list[list[str]] = []
