@@ -3,23 +3,34 @@
 import contextlib
 import logging
 import os
+import random
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 
 from hydra.core.singleton import Singleton
+
+_TURN = threading.RLock()
 
 
 @contextlib.contextmanager
 def unchanged() -> Iterator[None]:
     """Give the process back its globals afterwards.
 
-    These are the working directory, warning filters, all loggers, Hydra's singletons and, if torch is loaded,
-    its default type and device, its random state and whether it differentiates; meanwhile torch is as in a
-    fresh process, so that no number depends on the host. What dlexp logs at INFO, for its own files, does not
-    reach the host's handlers unless its root logger passes on INFO.
+    These are the working directory, warning filters, all loggers, Hydra's singletons, Python's random state
+    (a library may draw as it is imported) and, if torch is loaded, its default type and device, its random
+    state and whether it differentiates; meanwhile torch is as in a fresh process: no number depends on the
+    host. What dlexp logs at INFO, for its own files, does not reach the host's handlers unless its root
+    logger passes on INFO. Other threads wait for their turn.
     """
-    hydra, place = Singleton.get_state(), os.getcwd()
+    with _TURN, _restored():
+        yield
+
+
+@contextlib.contextmanager
+def _restored() -> Iterator[None]:
+    hydra, place, drawn = Singleton.get_state(), os.getcwd(), random.getstate()
     root = logging.getLogger()
     loggers = [root, *map(logging.getLogger, logging.root.manager.loggerDict)]
     states = [(x.level, x.disabled, x.propagate, x.handlers[:], x.filters[:]) for x in loggers]
@@ -32,6 +43,7 @@ def unchanged() -> Iterator[None]:
     finally:
         Singleton.set_state(hydra)
         os.chdir(place)
+        random.setstate(drawn)
         logging.captureWarnings(False)
         for logger, (level, disabled, propagate, handlers, filters) in zip(loggers, states, strict=True):
             logger.setLevel(level)

@@ -4,8 +4,10 @@ import logging
 import math
 import random
 import re
+import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy
@@ -79,6 +81,25 @@ def state():
         "draws": (torch.get_rng_state().tolist(), random.getstate(), repr(numpy.random.get_state())),  # noqa: NPY002
         "grad": torch.is_grad_enabled(),
     }
+
+
+def test_sweeps_in_threads_take_turns(sweep, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda name: dlexp.sweep(*SMALL, name=name), ["one", "other"]))
+    for own in found:
+        assert own.curves.drop_vars("seconds/ntk").equals(sweep.curves.drop_vars("seconds/ntk"))
+
+
+def test_a_first_sweep_leaves_random_states_as_they_were(tmp_path):
+    """Libraries that it imports may draw."""
+    code = """
+import random, numpy, torch, dlexp
+before = random.getstate(), repr(numpy.random.get_state()), torch.get_rng_state().tolist()
+dlexp.sweep("seed=0,1", "trainer.max_steps=2", "logger=none", name="first")
+assert before == (random.getstate(), repr(numpy.random.get_state()), torch.get_rng_state().tolist())
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=120)
 
 
 @pytest.mark.parametrize("ends", ["well", "refused"])

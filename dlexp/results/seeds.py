@@ -29,12 +29,13 @@ def crossed(settings: Sequence[Sequence[Run]]) -> tuple[str, ...]:
         settings: the runs of one setting or of several that are compared.
 
     Returns:
-        One key of those that change together for each source, ``seed`` before others: ``("seed",)`` where all
-        follow the job's or nothing varies, ``("data.seed", "model.seed")`` for a grid of these.
+        One key of those that change together for each source, ``seed`` and short ones before others:
+        ``("seed",)`` where all follow the job's or nothing varies, ``("data.seed", "model.seed")`` for a grid
+        of these.
     """
     keys = dict.fromkeys(key for runs in settings for run in runs for key in run.settings if is_seed(key))
     sources: list[list[str]] = []
-    for key in sorted(keys, key=lambda key: (key != "seed", key)):
+    for key in sorted(keys, key=lambda key: (key != "seed", key.count("."), key)):
         columns = [[run.settings.get(key) for run in runs] for runs in settings]
         if all(len(set(column)) < 2 for column in columns):
             continue

@@ -98,15 +98,20 @@ class Attributes:
 
 
 def network_state(network: nn.Module) -> dict[str, Any]:
-    """Return all that a network keeps: parameters, buffers, and the plain attributes of foreign modules.
+    """Return all that a network keeps: parameters, buffers, and the plain attributes of modules.
 
-    Raises ``NotKept`` for a foreign module with an attribute that is no plain data.
+    Of torch's own modules these are numbers and texts: a foreign one may change a dropout's rate.
+
+    Raises ``NotKept`` for a foreign module with an attribute that is no plain data, and for TorchScript.
     """
     tensors = {
         name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in _tensors(network)
     }
     plain = Attributes({}, network)
-    return {"tensors": tensors, "foreign": {n: plain.keep(own) for n, own in _foreign(network).items()}}
+    return {
+        "tensors": tensors,
+        "attributes": {name: plain.keep(own) for name, own in _attributes(network).items()},
+    }
 
 
 @torch.no_grad()
@@ -115,7 +120,7 @@ def set_network_state(network: nn.Module, state: Mapping[str, Any]) -> None:
     for name, tensor in _tensors(network):
         tensor.copy_(state["tensors"][name])
     modules, plain = dict(network.named_modules()), Attributes({}, network)
-    for name, own in state["foreign"].items():
+    for name, own in state["attributes"].items():
         modules[name].__dict__.update(plain.restore(own))
 
 
@@ -123,16 +128,18 @@ def _tensors(network: nn.Module) -> "chain[tuple[str, Tensor]]":
     return chain(network.named_parameters(), network.named_buffers())
 
 
-def _foreign(network: nn.Module) -> dict[str, dict[str, Any]]:
-    """Return the attributes of modules that are neither torch's nor dlexp's, which may count or keep."""
+def _attributes(network: nn.Module) -> dict[str, dict[str, Any]]:
+    """Return what modules keep by themselves and may change: they may count, or change a part's rate."""
+    found = {}
     for name, module in network.named_modules():
         if any(getattr(module, hooks) for hooks in _HOOKS):
             raise NotKept(f"a hook of the network's module {name!r}, which may keep anything")
-    return {
-        name: {key: value for key, value in vars(module).items() if key not in _OF_ANY_MODULE}
-        for name, module in network.named_modules()
-        if not type(module).__module__.startswith(("torch.", "dlexp."))
-    }
+        if isinstance(module, torch.jit.ScriptModule):
+            raise NotKept(f"the network's module {name!r} is TorchScript, which may keep anything")
+        is_known = type(module).__module__.startswith(("torch.", "dlexp."))
+        own = {key: value for key, value in vars(module).items() if key not in _OF_ANY_MODULE}
+        found[name] = {key: v for key, v in own.items() if not is_known or type(v) in _PLAIN}
+    return found
 
 
 def _object(module: str, name: str, state: Any) -> Any:

@@ -1,5 +1,6 @@
 """What users bring: callbacks and networks that dlexp has not seen, for the laws to train."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -172,6 +173,36 @@ class Functional(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs, some of them dropped while it trains."""
         return F.dropout(self.chain(x), 0.2, self.training)
+
+
+class Annealed(nn.Module):
+    """A network that changes the rate of a part of torch's as it trains."""
+
+    def __init__(self, *, bias: bool, **shape: Any) -> None:
+        super().__init__()
+        self.chain, self.dropout = _chain(nn.Tanh(), **shape), nn.Dropout(0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs, more of them dropped with every step."""
+        self.dropout.p += 0.01 * self.training
+        return self.dropout(self.chain(x))
+
+
+class _Counting(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return x / self.calls
+
+
+def scripted(*, bias: bool, **shape: Any) -> nn.Module:
+    """Return a network with a part in TorchScript, which counts where Python does not see it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is deprecated is still in use
+        return nn.Sequential(_chain(nn.Tanh(), **shape), torch.jit.script(_Counting()))
 
 
 def fourth_power(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -69,7 +69,7 @@ def test_more_stopped_groups_go_on(stratum, number, engine, tmp_path, monkeypatc
 SMALL = ["data.n_train=20", "data.n_test=9", "data.input_dim=4", "data.batch_size=6", "trainer.max_steps=30"]
 
 
-@pytest.mark.parametrize("network", ["dropout", "heedless", "Functional"])
+@pytest.mark.parametrize("network", ["dropout", "heedless", "Functional", "Annealed"])
 def test_a_network_of_ones_own_that_draws_goes_on(network, tmp_path, monkeypatch):
     own = ["model=linear", f"model._target_=tests.laws.foreign.{network}", "model.width=6"]
     config = compose(*own, *SMALL)
@@ -91,6 +91,7 @@ def test_a_measure_that_is_a_function_goes_on(tmp_path, monkeypatch):
     assert check(configs, tmp_path, monkeypatch) > 0
 
 
+SCRIPTED = ["model=linear", "model._target_=tests.laws.foreign.scripted", "model.width=6"]
 OWN_OPTIMIZER = ["optimizer.name=null", "optimizer._target_=tests.laws.foreign.Lazy"]
 
 
@@ -100,6 +101,7 @@ OWN_OPTIMIZER = ["optimizer.name=null", "optimizer._target_=tests.laws.foreign.L
         (["trainer.max_time=00:01:00:00"], "Lightning's hooks are called in each step"),
         (["+callbacks.mine._target_=tests.laws.foreign.Plain"], "the callback Plain is not one of dlexp's"),
         (["+callbacks.mine._target_=tests.laws.foreign.Secretive"], "a builtins.function"),
+        (SCRIPTED, "the network's module '1' is TorchScript"),
         (OWN_OPTIMIZER, "what optimizer._target_=tests.laws.foreign.Lazy"),
     ],
 )

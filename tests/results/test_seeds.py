@@ -13,6 +13,10 @@ from dlexp.results.seeds import crossed
         ([{"seed": s, "data.seed": s, "model.seed": s} for s in range(3)], ("seed",)),
         ([{"seed": s, "data.seed": 7, "model.seed": s} for s in range(3)], ("seed",)),
         ([{"seed": 0, "data.seed": s, "model.seed": 0} for s in range(3)], ("data.seed",)),
+        (
+            [{"seed": 0, "data.seed": s, "data.generator.teacher_seed": s} for s in range(3)],
+            ("data.seed",),
+        ),
         ([{"seed": 0}], ("seed",)),
         (
             [{"seed": 0, "data.seed": a, "model.seed": b} for a in range(2) for b in range(2)],

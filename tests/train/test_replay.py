@@ -1,5 +1,6 @@
 """Foreign networks in a stack: each trains as it does alone, or is denied; none is silently wrong."""
 
+import itertools
 import random
 
 import numpy as np
@@ -72,6 +73,28 @@ def _count(self, x):
     return self.layer(x) * COUNTS["calls"]
 
 
+class _ByClass:
+    calls = 0
+
+
+def _next_call():
+    _ByClass.calls += 1
+    return _ByClass.calls
+
+
+def _late(calls):
+    """Return a forward that is another one after many calls, counted outside of the network."""
+    return lambda self, x: self.layer(x) * (2.0 if calls() > 10**6 else 1.0)
+
+
+def _counted_by_dict():
+    COUNTS["late"] = COUNTS.get("late", 0) + 1
+    return COUNTS["late"]
+
+
+GENERATOR = np.random.default_rng(0)
+
+
 def _renormed():
     return nn.Sequential(nn.Embedding(5, 2, max_norm=0.1), nn.Flatten(), nn.Linear(8, 2))
 
@@ -114,6 +137,10 @@ DENIED = {
     "numpy": (tanh_of(lambda self, x: self.layer(x) * np.random.rand()), "rows"),  # noqa: NPY002
     "random": (tanh_of(lambda self, x: self.layer(x) * random.random()), "rows"),
     "a global counter": (tanh_of(_count), "rows"),
+    "a counter of a class, of effect late": (tanh_of(_late(_next_call)), "rows"),
+    "a global counter, of effect late": (tanh_of(_late(_counted_by_dict)), "rows"),
+    "a counter of a closure's, of effect late": (tanh_of(_late(itertools.count().__next__)), "rows"),
+    "a global generator, of effect rarely": (tanh_of(_late(GENERATOR.random)), "rows"),
     "BatchNorm, cumulative": (
         lambda: nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2, momentum=None)),
         "rows",

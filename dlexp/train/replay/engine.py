@@ -50,6 +50,8 @@ class Replay(Stacks):
         for name, module in network.named_modules():
             if any(getattr(module, hooks) for hooks in _HOOKS):
                 return f"module {name!r} has a hook"
+            if isinstance(module, torch.jit.ScriptModule):
+                return f"module {name!r} is TorchScript, which may keep anything"
         kind = next((p.dtype for p in network.parameters() if p.requires_grad), None)
         for name, parameter in network.named_parameters():
             if type(parameter) is not nn.Parameter or parameter.layout is not torch.strided:

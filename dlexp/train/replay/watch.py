@@ -1,8 +1,10 @@
 """What a network keeps beside its weights, and whether a computation changed any of it."""
 
 import contextlib
+import logging
 import pickle
 import random
+import sys
 import types
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,14 +17,15 @@ from torch import Tensor, nn
 from dlexp.train.replay.record import Unstackable
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device)
+_LIBRARIES = {"dlexp", "numpy", "torch", *sys.stdlib_module_names} - {"__main__"}
 
 
 @contextlib.contextmanager
 def unchanged(network: nn.Module, loss: Any, tensors: Sequence[Tensor]) -> Iterator[None]:
     """Raise :class:`Unstackable` if what happens meanwhile leaves a trace.
 
-    Random states, the values of parameters, buffers and data, and the attributes of the modules and of the
-    loss must be bitwise as before.
+    Random states, the values of parameters, buffers and data, the attributes of the modules and of the loss,
+    and what their code reads by name (attributes of classes, globals, closures) must be bitwise as before.
     """
     values = [tensor.detach().clone() for tensor in tensors]
     state = [fingerprint(network), fingerprint(loss)]
@@ -34,11 +37,15 @@ def unchanged(network: nn.Module, loss: Any, tensors: Sequence[Tensor]) -> Itera
         if not torch.equal(before, tensor):
             raise Unstackable("a step writes to its parameters, buffers or inputs")
     if [fingerprint(network), fingerprint(loss)] != state:
-        raise Unstackable("a step changes attributes of the network")
+        raise Unstackable("a step changes attributes of the network, or what its code keeps elsewhere")
 
 
 def fingerprint(value: Any, seen: set[int] | None = None) -> Any:
-    """Return what tells whether an object, or anything that it holds, has been changed."""
+    """Return what tells whether an object, or anything that it or its code holds, has been changed.
+
+    What code holds is what functions and classes of no library read by name: closures, globals, attributes of
+    classes and of modules.
+    """
     seen = set() if seen is None else seen
     if isinstance(value, _PLAIN):
         return type(value).__name__, repr(value)
@@ -53,18 +60,50 @@ def fingerprint(value: Any, seen: set[int] | None = None) -> Any:
         return "dict", [(_named(key), fingerprint(own, seen)) for key, own in value.items()]
     if isinstance(value, list | tuple):
         return "sequence", [fingerprint(own, seen) for own in value]
+    if isinstance(value, types.ModuleType | types.BuiltinFunctionType | logging.Logger):
+        return "named", id(value)
     if isinstance(value, types.FunctionType):
-        held = [cell.cell_contents for cell in value.__closure__ or ()]
-        held += [value.__defaults__, value.__kwdefaults__, vars(value)]
+        held = [*_cells(value), value.__defaults__, value.__kwdefaults__, vars(value)]
+        held += [] if _is_of_a_library(value) else _globals_read(value.__code__, value.__globals__)
         return "function", id(value), [fingerprint(own, seen) for own in held]
     if isinstance(value, types.MethodType):
         return "method", [fingerprint(own, seen) for own in (value.__self__, value.__func__)]
-    if isinstance(value, type | types.ModuleType | types.BuiltinFunctionType):
-        return "named", id(value)
+    if isinstance(value, staticmethod | classmethod):
+        return "function of a class", fingerprint(value.__func__, seen)
+    if isinstance(value, property):
+        return "property", [fingerprint(own, seen) for own in (value.fget, value.fset, value.fdel)]
+    if isinstance(value, type):
+        held = [] if _is_of_a_library(value) else [*vars(value).values(), *value.__bases__]
+        return "class", id(value), [fingerprint(own, seen) for own in held]
+    kind = fingerprint(type(value), seen)
     if isinstance(value, nn.Module):
-        return "module", id(value), fingerprint(vars(value), seen)
+        return "module", id(value), kind, fingerprint(vars(value), seen)
     own = fingerprint(vars(value), seen) if hasattr(value, "__dict__") else None
-    return type(value).__name__, own, _pickled(value)
+    return kind, own, _pickled(value)
+
+
+def _cells(function: types.FunctionType) -> list[Any]:
+    """Return what a function has of the functions around it, as far as it is there yet."""
+    found = []
+    for cell in function.__closure__ or ():
+        with contextlib.suppress(ValueError):
+            found.append(cell.cell_contents)
+    return found
+
+
+def _globals_read(code: types.CodeType, names: dict[str, Any]) -> list[Any]:
+    """Return the globals that a function, or one inside it, reads by name: its module's, other modules'."""
+    own = [names[name] for name in code.co_names if name in names]
+    for module in [one for one in own if isinstance(one, types.ModuleType)]:
+        if module.__name__.partition(".")[0] not in _LIBRARIES:
+            own += [vars(module)[name] for name in code.co_names if name in vars(module)]
+    inner = [part for part in code.co_consts if isinstance(part, types.CodeType)]
+    return own + [one for part in inner for one in _globals_read(part, names)]
+
+
+def _is_of_a_library(value: Any) -> bool:
+    """Whether a function or class is torch's, NumPy's, dlexp's or Python's, which keep nothing of it."""
+    return (value.__module__ or "builtins").partition(".")[0] in _LIBRARIES
 
 
 def _named(key: Any) -> Any:
