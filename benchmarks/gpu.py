@@ -37,11 +37,17 @@ def parts(device: str, out: Path) -> list[Part]:
     """Return what is run, what matters most first."""
     is_gpu = device == "cuda"
     quick = () if is_gpu else ("--quick",)
-    train = ("scripts/train.py", f"trainer={'gpu' if is_gpu else 'cpu'}")
-    short = () if is_gpu else ("debug=fast",)
+    short = ("trainer=gpu",) if is_gpu else ("trainer=cpu", "debug=fast")
     seeds = 100 if is_gpu else 2
     widths = "1,2,3,4,5,6,8,12,25,50,75,100,150,200" if is_gpu else "2,5"
-    sweep = (*train, "-m", f"model.width={widths}", "data.input_dim=10", "data.batch_size=32", "logger=none")
+    sweep = (
+        "scripts/train.py",
+        "-m",
+        f"model.width={widths}",
+        "data.input_dim=10",
+        "data.batch_size=32",
+        "logger=none",
+    )
     sweep += ("training.checkpoint=false", "training.stopping.train_loss=null", *short)
 
     def places(name: str) -> tuple[str, ...]:
@@ -54,13 +60,13 @@ def parts(device: str, out: Path) -> list[Part]:
 
     return [
         Part("tests", ("-m", "pytest", "-q", "-n", "0", "-m", "gpu", "tests/train", "tests/measures"), 120),
-        Part("main job", (*train, "-m", "model.width=1,2,5,50,200", *places("main"), *short), 60),
+        Part("main job", ("scripts/train.py", "-m", "model.width=1,2,5,50,200", *places("main"), *short), 60),
         Part("sweep", (*sweep, f"seed=range({seeds})", "trainer.max_steps=2000", *places("sweep")), 90),
         # Two jobs of a few steps in Lightning's single steps, one by one: what a serial sweep takes a step.
         Part("serial", (*sweep, *SERIAL, *places("serial")), 60),
         bench("stacks", 90),
         bench("replay", 120),
-        Part("study", (*train, "study=double_descent", *places("study"), *short), 90),
+        Part("study", ("scripts/train.py", "study=double_descent", *places("study"), *short), 90),
         bench("measures", 60),
     ]
 
