@@ -8,6 +8,7 @@ import pytest
 
 from tests.faults.commands import SMALL, results, stamps, statuses
 from tests.laws.processes import Fault
+from tests.thinned import thinned
 
 SWEEP = ["-m", "seed=0,1", "trainer.max_steps=5", *SMALL]
 
@@ -68,7 +69,7 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", thinned(DAMAGES, 4))
 def test_a_job_with_a_damaged_file_runs_anew(damage, sweep, processes):
     name, do, line = DAMAGES[damage]
     good, before = results(sweep), stamps(sweep)
@@ -97,7 +98,7 @@ FOREIGN = {
 }
 
 
-@pytest.mark.parametrize("what", FOREIGN)
+@pytest.mark.parametrize("what", thinned(FOREIGN, 2))
 def test_a_result_of_another_version_is_kept_where_it_means_the_same(what, sweep, processes):
     for path in sweep.glob("outputs/s/*/result.json"):
         edited(FOREIGN[what])(path)
@@ -108,7 +109,7 @@ def test_a_result_of_another_version_is_kept_where_it_means_the_same(what, sweep
     assert len((sweep / "outputs" / "s" / "summary.csv").read_text().splitlines()) == 2  # one setting
 
 
-@pytest.mark.parametrize("share", [0.3, 0.6])
+@pytest.mark.parametrize("share", thinned([0.3, 0.6], 2))
 def test_a_disk_that_fills_up_in_mid_sweep(share, swept, processes, tmp_path):
     full = Fault("full", int(share * swept[1]), str(tmp_path))
     ended = processes.command(*SWEEP, cwd=tmp_path, fault=full)
@@ -122,7 +123,7 @@ def test_a_disk_that_fills_up_in_mid_sweep(share, swept, processes, tmp_path):
     assert kept.items() <= stamps(tmp_path).items()
 
 
-@pytest.mark.parametrize("file", ["runs.csv", "summary.csv", "report.html"])
+@pytest.mark.parametrize("file", thinned(["runs.csv", "summary.csv", "report.html"], 3))
 def test_a_report_that_cannot_be_written_is_named(file, swept, processes, tmp_path):
     shutil.copytree(swept[0], tmp_path, dirs_exist_ok=True)
     path = tmp_path / "outputs" / "s" / file

@@ -19,9 +19,6 @@ LAUNCHERS = {
     "stacked": [],
     "two workers": ["hydra.launcher.workers=2"],
 }
-SLOW_LAUNCHERS = [
-    pytest.param(name, marks=[] if name == "stacked" else pytest.mark.slow, id=name) for name in LAUNCHERS
-]
 
 
 def logs(folder):
@@ -82,8 +79,9 @@ def test_an_interrupted_sweep_keeps_what_is_finished_and_goes_on(sent, code, tmp
 LONG = ["-m", "seed=0,1,2", "trainer.max_steps=200000", "training.stopping.train_loss=null", *SMALL]
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("launcher", SLOW_LAUNCHERS)
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_what_is_told_to_end_leaves_a_snapshot_and_goes_on(launcher, sent, tmp_path):
     process = start(*LONG, *LAUNCHERS[launcher], "snapshot_minutes=0.1", cwd=tmp_path)
     wait_for(lambda: list(tmp_path.glob("outputs/s/.snapshots/*.snapshot")))  # it is in training

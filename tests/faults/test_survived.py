@@ -9,6 +9,7 @@ import pytest
 
 from tests.faults.commands import SMALL, results, stamps, statuses
 from tests.laws.processes import Fault
+from tests.thinned import thinned
 
 SWEEP = ["-m", "seed=0,1", "trainer.max_steps=5", *SMALL]
 
@@ -30,8 +31,15 @@ def swept(processes, tmp_path_factory):
 
 @pytest.mark.parametrize(
     "environment",
-    [{"HOME": "/nowhere"}, {"TMPDIR": "/proc"}, {"LANG": "C", "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}],
-    ids=["no home", "no temporary files", "no Unicode on the terminal"],
+    thinned(
+        [
+            {"HOME": "/nowhere"},
+            {"TMPDIR": "/proc"},
+            {"LANG": "C", "LC_ALL": "C", "PYTHONIOENCODING": "ascii"},  # no Unicode on the terminal
+        ],
+        3,
+    ),
+    ids=str,
 )
 def test_an_odd_environment(environment, processes, tmp_path):
     done(processes, tmp_path, environment=environment)

@@ -9,6 +9,7 @@ from dlexp.records import snapshots
 from tests.laws.comparison import assert_same_bits
 from tests.laws.runs import compose, train_with_snapshots
 from tests.laws.strata import ALONE, STRATA, draw
+from tests.thinned import thinned
 
 MINUTES = 1e-9  # between snapshots: one whenever one can be
 
@@ -50,7 +51,7 @@ def check(configs, folder, monkeypatch, *, engine=None, seed=0):
     return stop.written
 
 
-QUICK = ("patience", "pruning_mixed", "two_callbacks")
+QUICK = ("pruning_mixed", "two_callbacks")
 
 
 @pytest.mark.parametrize("stratum", QUICK)
@@ -69,7 +70,7 @@ def test_more_stopped_groups_go_on(stratum, number, engine, tmp_path, monkeypatc
 SMALL = ["data.n_train=20", "data.n_test=9", "data.input_dim=4", "data.batch_size=6", "trainer.max_steps=30"]
 
 
-@pytest.mark.parametrize("network", ["dropout", "heedless", "Functional", "Annealed"])
+@pytest.mark.parametrize("network", thinned(["dropout", "heedless", "Functional", "Annealed"], 3))
 def test_a_network_of_ones_own_that_draws_goes_on(network, tmp_path, monkeypatch):
     own = ["model=linear", f"model._target_=tests.laws.foreign.{network}", "model.width=6"]
     config = compose(*own, *SMALL)
@@ -135,7 +136,7 @@ def test_a_job_that_ended_after_the_snapshot_is_not_written_again(tmp_path, monk
     assert (tmp_path / str(first) / "result.json").stat().st_mtime_ns == written
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "version", "engine", "jobs", "rubbish"])
+@pytest.mark.parametrize("damage", thinned(["cut", "flipped", "version", "engine", "jobs", "rubbish"], 3))
 def test_a_snapshot_that_does_not_fit_is_not_used(damage, tmp_path, monkeypatch):
     configs = draw("plain", 1).configs
     with monkeypatch.context() as patched:

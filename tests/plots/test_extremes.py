@@ -34,6 +34,7 @@ from dlexp.plots.runs.hessian import draw_lambda_max, draw_spectral_density, dra
 from dlexp.plots.runs.landscape import Surface, draw_contours, draw_lines, draw_surfaces
 from dlexp.plots.runs.ntk import draw_drift, draw_linearization
 from dlexp.plots.runs.pruning import draw_pruning
+from tests.thinned import thinned
 
 INF, NAN = np.inf, np.nan
 ROWS = {
@@ -76,10 +77,7 @@ KINDS: dict[str, Callable[[Any, list[list[float]]], Any]] = {
 @pytest.mark.parametrize("is_log", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize(
     "rows",
-    [
-        pytest.param(rows, id=name, marks=[] if name == "all" else pytest.mark.slow)
-        for name, rows in ROWS.items()
-    ],
+    [pytest.param(rows, id=name, marks=pytest.mark.slow) for name, rows in ROWS.items()],
 )
 def test_every_kind_of_figure_is_drawn_of_any_numbers(rows, is_log):
     with look():
@@ -139,7 +137,7 @@ RUNS_OF: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", RUNS_OF)
+@pytest.mark.parametrize("name", thinned(RUNS_OF, 2))
 def test_every_figure_of_a_run_is_drawn_of_any_numbers(name):
     figure = RUNS_OF[name]()
     figure.savefig("/dev/null", format="png", dpi=30)

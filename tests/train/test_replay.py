@@ -12,6 +12,7 @@ from torch import nn
 from dlexp.train.replay import rules
 from dlexp.train.replay.engine import Replay
 from dlexp.train.replay.record import Unstackable
+from tests.thinned import thinned
 from tests.train.replayed import (
     fresh,
     largest_difference,
@@ -155,7 +156,7 @@ DENIED = {
 }
 
 
-@pytest.mark.parametrize("name", DENIED)
+@pytest.mark.parametrize("name", thinned(DENIED, 2))
 def test_what_a_stack_would_train_otherwise_is_denied(name):
     make, kind = DENIED[name]
     reason = verdict(members_of(fresh(make), rows(kind), batch_size=4))
@@ -274,7 +275,7 @@ BREAKS = {
 }
 
 
-@pytest.mark.parametrize("how", BREAKS)
+@pytest.mark.parametrize("how", thinned(BREAKS, 3))
 @pytest.mark.parametrize("rule", ["mm", "addmm", "convolution", "convolution_backward"])
 def test_a_broken_rule_is_denied(rule, how, monkeypatch):
     call = getattr(torch.ops.aten, rule).default
