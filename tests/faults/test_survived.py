@@ -13,6 +13,8 @@ from tests.thinned import thinned
 
 SWEEP = ["-m", "seed=0,1", "trainer.max_steps=5", *SMALL]
 
+pytestmark = pytest.mark.slow  # rare things, each a command of its own
+
 
 def done(processes, folder, *more, code=0, **how):
     ended = processes.command(*SWEEP, *more, cwd=folder, **how)
