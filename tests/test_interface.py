@@ -83,6 +83,7 @@ def state():
     }
 
 
+@pytest.mark.slow
 def test_sweeps_in_threads_take_turns(sweep, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with ThreadPoolExecutor(2) as pool:
@@ -91,6 +92,7 @@ def test_sweeps_in_threads_take_turns(sweep, tmp_path, monkeypatch):
         assert own.curves.drop_vars("seconds/ntk").equals(sweep.curves.drop_vars("seconds/ntk"))
 
 
+@pytest.mark.slow
 def test_a_first_sweep_leaves_random_states_as_they_were(tmp_path):
     """Libraries that it imports may draw."""
     code = """

@@ -428,8 +428,8 @@ def place(option_files, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "fragment"),
     [
-        *COMMANDS[::4],
-        *(pytest.param(*row, marks=pytest.mark.slow) for n, row in enumerate(COMMANDS) if n % 4),
+        *COMMANDS[::8],
+        *(pytest.param(*row, marks=pytest.mark.slow) for n, row in enumerate(COMMANDS) if n % 8),
     ],
 )
 def test_a_command_is_refused_before_anything_is_trained(
