@@ -59,14 +59,10 @@ def fields_of(model: type[BaseModel], prefix: str = "") -> dict[str, FieldInfo]:
     for name, field in model.model_fields.items():
         key = f"{prefix}{field.alias or name}"
         fields[key] = field
-        if is_section(field):
-            fields |= fields_of(field.annotation, f"{key}.")  # type: ignore[arg-type]
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            fields |= fields_of(section, f"{key}.")
     return fields
-
-
-def is_section(field: FieldInfo) -> bool:
-    """Whether a field holds settings, and is none."""
-    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 
 
 FIELDS = fields_of(Config)

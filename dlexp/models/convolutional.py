@@ -49,7 +49,8 @@ class Conv1d(nn.Module):
         self.readout = nn.Linear(channels * length, output_dim)
         draw_weights(self, generator)
 
-    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+    def forward(self, x: Tensor) -> Tensor:
+        """Map inputs (N, input_dim) to outputs (N, output_dim)."""
         outputs: Tensor = self.readout(self.hidden(x.unsqueeze(1)).flatten(1))
         return outputs
 
@@ -96,6 +97,7 @@ class CNN(nn.Module):
         self.readout = nn.Linear(channels * (self.side >> depth) ** 2, output_dim)
         draw_weights(self, generator)
 
-    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+    def forward(self, x: Tensor) -> Tensor:
+        """Map inputs (N, input_dim) to outputs (N, output_dim)."""
         outputs: Tensor = self.readout(self.hidden(x.view(-1, 1, self.side, self.side)).flatten(1))
         return outputs

@@ -31,7 +31,8 @@ class GRU(nn.Module):
         self.readout = nn.Linear(width, output_dim)
         draw_weights(self, generator)
 
-    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+    def forward(self, x: Tensor) -> Tensor:
+        """Map inputs (N, input_dim) to outputs (N, output_dim)."""
         states, _ = self.recurrent(x.unsqueeze(-1))
         outputs: Tensor = self.readout(states[:, -1])
         return outputs

@@ -42,7 +42,8 @@ class ResidualMLP(nn.Module):
         self.readout = nn.Linear(width, output_dim)
         draw_weights(self, generator)
 
-    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+    def forward(self, x: Tensor) -> Tensor:
+        """Map inputs (N, input_dim) to outputs (N, output_dim)."""
         h = self.embedding(x)
         for block in self.blocks:
             h = h + block(h)

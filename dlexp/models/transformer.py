@@ -70,7 +70,8 @@ class Transformer(nn.Module):
         with torch.no_grad():
             self.position.copy_(0.02 * torch.randn(tokens, width, generator=generator))
 
-    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+    def forward(self, x: Tensor) -> Tensor:
+        """Map inputs (N, input_dim) to outputs (N, output_dim)."""
         h = self.embedding(x.unflatten(-1, (self.tokens, -1))) + self.position
         outputs: Tensor = self.readout(self.norm(self.blocks(h)).mean(dim=-2))
         return outputs

@@ -83,10 +83,11 @@ def threshold(
     >>> threshold(Figure().subplots(), "edge of stability", y=2.0).lines[0].get_ydata()
     [2.0, 2.0]
     """
-    if (x is None) == (y is None):
+    at = x if y is None else y
+    if at is None or None not in (x, y):
         raise ValueError(f"A threshold is at an x or at a y; got x={x} and y={y}.")
     style = {"color": THRESHOLD, "linestyle": DOTTED, "linewidth": 1.1, "zorder": 1, **style}
-    place = float(drawable(axes, x if y is None else y))  # type: ignore[arg-type]  # one of them is a number
+    place = float(drawable(axes, at))
     if math.isnan(place):
         return axes
     (axes.axvline if y is None else axes.axhline)(place, label=MARK, **style)

@@ -9,11 +9,14 @@ import torch
 from torch import Tensor, fx
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dlexp.train.replay import convolution  # noqa: F401  its rules
+from dlexp.train.replay.convolution import convolution, convolution_backward
 from dlexp.train.replay.record import Call, Recorder, Recording, Unstackable, Value, mapped, written_arguments
-from dlexp.train.replay.rules import RULES, Stacked
+from dlexp.train.replay.rules import RULES, Stacked, aten, rule_for
 
 _functorch: Any = torch._C._functorch
+
+rule_for(aten.convolution.default)(convolution)
+rule_for(aten.convolution_backward.default)(convolution_backward)
 
 Replayed = Callable[..., list[Tensor | None]]
 
@@ -41,11 +44,11 @@ def batched(recording: Recording, inputs: Sequence[Tensor]) -> Replayed:
         outputs = _make_calls(recording, inputs)
     flat = recorder.end(outputs)
     constants = [*recording.constants.values(), *flat.constants.values()]
-    forward = _function(flat, recorder.arguments)
+    forward: Replayed = _function(flat, recorder.arguments)
 
     @torch.no_grad()
     def replayed(*inputs: Tensor) -> list[Tensor | None]:
-        return forward(*inputs, *constants)  # type: ignore[no-any-return]
+        return forward(*inputs, *constants)
 
     return replayed
 

@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlexp.train.replay.rules import Stacked, are_stacked, aten, rule_for
+from dlexp.train.replay.rules import Stacked, are_stacked
 
 
-@rule_for(aten.convolution.default)
-def _convolution(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, *rest: Any) -> Any:
+def convolution(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, *rest: Any) -> Any:
+    """Return the outputs of ``aten.convolution`` for every member, or ``NotImplemented``."""
     if not _is_plain(x, weight, rest) or not (bias is None or are_stacked(bias)):
         return NotImplemented
     columns, places = _columns(x.tensor, weight.tensor.shape[3:], stride, padding, dilation)
@@ -30,8 +30,7 @@ def _convolution(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dila
     return Stacked(outputs.view(*x.tensor.shape[:2], *places, -1).movedim(-1, 2))
 
 
-@rule_for(aten.convolution_backward.default)
-def _backward(
+def convolution_backward(
     gradient: Any,
     x: Any,
     weight: Any,
@@ -44,6 +43,7 @@ def _backward(
     groups: int,
     wanted: Sequence[bool],
 ) -> Any:
+    """Return the gradients of ``aten.convolution_backward`` for every member, or ``NotImplemented``."""
     if not _is_plain(x, weight, (transposed, output_padding, groups)) or not are_stacked(gradient):
         return NotImplemented
     if len(stride) > 1:  # so many pieces take longer to add up than one convolution of M groups

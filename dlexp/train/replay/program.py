@@ -169,7 +169,9 @@ class Program:
                 if must_be_finite or _are_finite([None if t is None else t[position] for t in together]):
                     found[position] = "its numbers are not finite"
                 continue
-            tolerance, floor = TOLERANCES[alone[0].dtype]  # type: ignore[union-attr]
+            result = alone[0]
+            assert result is not None  # a loss or outputs: only gradients may be missing
+            tolerance, floor = TOLERANCES[result.dtype]
             first, *others = (0.0 if own is None else float(own.abs().max()) for own in alone)
             scales = [first, *(max(size, floor * max(others)) for size in others)]
             for one, own, scale in zip(together, alone, scales, strict=True):
