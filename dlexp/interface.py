@@ -123,7 +123,7 @@ class Sweep:
 
     @cached_property
     def curves(self) -> "xarray.Dataset":
-        """Every metric over the swept settings, the seeds and ``step``."""
+        """Every metric over the swept settings, the seeds and ``step``; NaN where a run had ended."""
         from dlexp.results.labelled import labelled_curves
 
         curves = labelled_curves(self.results.table)
